@@ -1,0 +1,1 @@
+"""Perunika's protocol core: pure, no input or output; runs unchanged on MicroPython and CPython."""
