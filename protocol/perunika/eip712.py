@@ -1,0 +1,64 @@
+"""EIP-712 digests, written field by field (EIP-712 §"Definition of hashStruct"; onchain.md "Signed structs")."""
+
+from perunika.crypto import keccak256
+from perunika.value import Value
+
+_WORD = 1 << 256
+
+
+def word(kind, value):
+    """Return the 32-byte word that EIP-712 hashes for an already range-checked ``value`` of ABI type ``kind``."""
+    if kind == "bytes32":
+        return value
+    if kind == "address":
+        return b"\x00" * 12 + value
+    if kind == "bytes":
+        return keccak256(value)
+    if value < 0:
+        value += _WORD
+    return value.to_bytes(32, "big")
+
+
+class Domain:
+    """The EIP-712 domain {"Perunika", "1", chainId, contract}; its separator is computed once."""
+
+    def __init__(self, chain_id, contract):
+        self.chain_id = chain_id
+        self.contract = contract
+        kind = keccak256(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+        self.separator = keccak256(
+            kind + keccak256(b"Perunika") + keccak256(b"1") + word("uint256", chain_id) + word("address", contract)
+        )
+
+
+_typehashes = {}
+
+
+def typehash(type_text):
+    """Return keccak256 of an EIP-712 type text; remembered, because a board pays milliseconds for it."""
+    known = _typehashes.get(type_text)
+    if known is None:
+        known = _typehashes[type_text] = keccak256(type_text.encode())
+    return known
+
+
+class Struct(Value):
+    """A value that is signed: ``NAME`` is its EIP-712 name, ``ABI`` the (camelCase name, ABI type) per field."""
+
+    __slots__ = ()
+    NAME = ""
+    ABI = ()
+
+    @classmethod
+    def type_text(cls):
+        """Return the EIP-712 type text, for instance ``Voucher(bytes32 channelId,uint128 cumulativeAmount)``."""
+        return cls.NAME + "(" + ",".join([kind + " " + name for name, kind in cls.ABI]) + ")"
+
+    def digest(self, domain):
+        """Return the 32 bytes to sign in ``domain``; for BasicParams and VirtualParams this is also the id."""
+        abi = self.ABI
+        row = self.row()
+        body = [typehash(self.type_text())]
+        for i in range(len(abi)):
+            body.append(word(abi[i][1], row[i]))
+        return keccak256(b"\x19\x01" + domain.separator + keccak256(b"".join(body)))

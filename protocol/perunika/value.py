@@ -1,0 +1,181 @@
+"""Frozen values made of range-checked fields, equal on CPython and MicroPython.
+
+A value class lists its fields once as data: ``FIELDS = (("name", kind), ...)``. Kinds are the words of
+``KINDS`` below; every construction checks every field, so a value that exists is in range (house rule:
+every signed number is range-checked). Compared by type and content; packed as a CBOR array in field order.
+"""
+
+from perunika.errors import LocalError, PeerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import dataclass_transform
+else:
+
+    def dataclass_transform(**_options):
+        return lambda cls: cls
+
+
+AMOUNT_MAX = (1 << 96) - 1  # onchain.md, constant A
+
+_set = object.__setattr__
+
+
+def check_uint(bits, value):
+    """Return ``value`` if it is an int in 0..2^bits-1, else raise ``LocalError("value.range")``."""
+    if type(value) is not int or value < 0 or value >> bits:
+        raise LocalError("value.range", "not an unsigned integer of %d bits: %s" % (bits, _show(value)))
+    return value
+
+
+def check_int(bits, value):
+    """Return ``value`` if it is a signed int of ``bits`` bits, else raise ``LocalError("value.range")``."""
+    if type(value) is not int or not -(1 << (bits - 1)) <= value < (1 << (bits - 1)):
+        raise LocalError("value.range", "not a signed integer of %d bits: %s" % (bits, _show(value)))
+    return value
+
+
+def check_size(size, value):
+    """Return ``value`` if it is ``bytes`` of exactly ``size``, else raise ``LocalError("value.size")``."""
+    if type(value) is not bytes or len(value) != size:
+        raise LocalError("value.size", "not %d bytes: %s" % (size, _show(value)))
+    return value
+
+
+def check_bytes(limit, value):
+    """Return ``value`` if it is ``bytes`` of at most ``limit``, else raise ``LocalError("value.size")``."""
+    if type(value) is not bytes or len(value) > limit:
+        raise LocalError("value.size", "not bytes of at most %d: %s" % (limit, _show(value)))
+    return value
+
+
+def check_text(limit, value):
+    """Return ``value`` if it is text of at most ``limit`` UTF-8 bytes, else raise ``LocalError("value.text")``."""
+    if type(value) is not str or len(value.encode()) > limit:
+        raise LocalError("value.text", "not text of at most %d bytes: %s" % (limit, _show(value)))
+    return value
+
+
+def _show(value):
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "..."
+
+
+# kind -> (check function, its first argument)
+KINDS = {
+    "address": (check_size, 20),
+    "bytes32": (check_size, 32),
+    "bytes8": (check_size, 8),
+    "signature": (check_size, 65),
+    "retired": (check_bytes, 1024),
+    "bytes": (check_bytes, 1024),
+    "text": (check_text, 200),
+    "word": (check_text, 40),
+    "amount": (check_uint, 96),
+    "signed": (check_int, 128),
+}
+for _bits in (8, 16, 32, 40, 64, 96, 128, 256):
+    KINDS["uint%d" % _bits] = (check_uint, _bits)
+    KINDS["int%d" % _bits] = (check_int, _bits)
+
+
+def check(kind, value):
+    """Return ``value`` if it fits ``kind``; ``kind?`` also allows ``None``; ``[kind]`` is a tuple of them.
+
+    A class as kind asks for an instance of it. Raises ``LocalError``.
+    """
+    if type(kind) is str:
+        if kind[-1] == "?":
+            return None if value is None else check(kind[:-1], value)
+        if kind[0] == "[":
+            if type(value) is not tuple:
+                raise LocalError("value.kind", "not a tuple: " + _show(value))
+            for item in value:
+                check(kind[1:-1], item)
+            return value
+        test, bound = KINDS[kind]
+        return test(bound, value)
+    if type(value) is not kind:
+        raise LocalError("value.kind", "not a " + kind.__name__ + ": " + _show(value))
+    return value
+
+
+@dataclass_transform(frozen_default=True)
+class Value:
+    """A frozen record of checked fields; see the module's docstring."""
+
+    __slots__ = ()
+    FIELDS = ()
+
+    def __init__(self, *args, **named):
+        fields = self.FIELDS
+        if len(args) + len(named) != len(fields):
+            raise LocalError("value.fields", "%s has %d fields" % (type(self).__name__, len(fields)))
+        for i in range(len(fields)):
+            name, kind = fields[i]
+            if i < len(args):
+                value = args[i]
+            elif name in named:
+                value = named[name]
+            else:
+                raise LocalError("value.fields", "%s needs %s" % (type(self).__name__, name))
+            try:
+                _set(self, name, check(kind, value))
+            except LocalError as error:
+                raise LocalError(error.code, "%s.%s: %s" % (type(self).__name__, name, error.text))
+
+    def __setattr__(self, name, value):
+        raise AttributeError(type(self).__name__ + " is frozen")
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.row() == other.row()
+
+    def __hash__(self):
+        return hash((type(self).__name__, self.row()))
+
+    def __repr__(self):
+        parts = [f[0] + "=" + _show(getattr(self, f[0])) for f in self.FIELDS]
+        return type(self).__name__ + "(" + ", ".join(parts) + ")"
+
+    def row(self):
+        """Return the fields as a tuple, in order; nested values stay values."""
+        return tuple([getattr(self, f[0]) for f in self.FIELDS])
+
+    def replace(self, **changes):
+        """Return a copy with the named fields changed; raises ``LocalError`` for an unknown name."""
+        fields = self.FIELDS
+        args = [changes.pop(f[0]) if f[0] in changes else getattr(self, f[0]) for f in fields]
+        if changes:
+            raise LocalError("value.fields", "%s has no %s" % (type(self).__name__, ", ".join(changes)))
+        return type(self)(*args)
+
+    def pack(self):
+        """Return plain CBOR items: a list in field order, nested values as lists."""
+        return [_pack(item) for item in self.row()]
+
+    @classmethod
+    def unpack(cls, items):
+        """Return the value that ``pack`` made; anything else raises ``PeerError``."""
+        fields = cls.FIELDS
+        if type(items) is not list or len(items) != len(fields):
+            raise PeerError("message.shape", "%s must be an array of %d items" % (cls.__name__, len(fields)))
+        try:
+            return cls(*[_unpack(fields[i][1], items[i]) for i in range(len(fields))])
+        except LocalError as error:
+            raise PeerError(error.code, error.text)
+
+
+def _pack(item):
+    if isinstance(item, Value):
+        return item.pack()
+    if type(item) is tuple:
+        return [_pack(each) for each in item]
+    return item
+
+
+def _unpack(kind, item):
+    if type(kind) is not str:
+        return kind.unpack(item)
+    if kind[0] == "[" and type(item) is list:
+        return tuple([_unpack(kind[1:-1], each) for each in item])
+    return item
