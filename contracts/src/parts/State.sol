@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {BasicParams, ChannelView, DisputeView, Signature, VirtualParams} from "../types/Structs.sol";
+import {ChannelWord} from "../types/ChannelWord.sol";
+import {CheckpointWord, RegisterWord} from "../types/DisputeWords.sol";
+import {CLOSED, NONE} from "../types/Limits.sol";
+import {IPerunika} from "../interfaces/IPerunika.sol";
+import {Digests} from "../libraries/Digests.sol";
+import {Signatures} from "../libraries/Signatures.sol";
+
+/// @title Storage, signing domain and lock: what all parts of the contract share.
+abstract contract State is IPerunika {
+    mapping(bytes32 channelId => ChannelWord) internal _channels;
+    mapping(bytes32 channelId => RegisterWord) internal _registers;
+    mapping(bytes32 channelId => CheckpointWord) internal _checkpoints;
+
+    /// @dev Registered nanocontracts: version u40 | step u24 | first 24 bytes of the hash of the content.
+    mapping(bytes32 channelId => mapping(uint64 nid => uint256)) internal _nanocontracts;
+
+    /// @dev Outcomes, permanent, one for both parents: ab u96 | ba u96 | deadline u40 | used u8 | running u8.
+    mapping(bytes32 virtualId => uint256) internal _virtualChannels;
+
+    /// @inheritdoc IPerunika
+    mapping(address owner => mapping(address asset => uint256)) public vault;
+    /// @inheritdoc IPerunika
+    mapping(address owner => mapping(address asset => uint256)) public claims;
+    /// @inheritdoc IPerunika
+    mapping(address owner => mapping(address key => bool)) public operatorOf;
+
+    /// @dev Set while this contract calls a token or a receiver; gone with the transaction.
+    bool private transient _locked;
+
+    /// @inheritdoc IPerunika
+    uint32 public immutable minWindow;
+    /// @inheritdoc IPerunika
+    uint32 public immutable maxWindow;
+    uint256 private immutable _deployChain;
+    bytes32 private immutable _deployDomain;
+
+    constructor(uint32 minWindow_, uint32 maxWindow_) {
+        if (minWindow_ == 0 || minWindow_ > maxWindow_) revert BadWindows(minWindow_, maxWindow_);
+        minWindow = minWindow_;
+        maxWindow = maxWindow_;
+        _deployChain = block.chainid;
+        _deployDomain = Digests.domain(address(this));
+    }
+
+    /// @dev For calls that reach no foreign code: nothing can come back, so there is nothing to lock.
+    modifier unlocked() {
+        _requireUnlocked();
+        _;
+    }
+
+    /// @dev For calls that reach foreign code: whatever comes back finds the door closed.
+    modifier nonReentrant() {
+        _requireUnlocked();
+        _locked = true;
+        _;
+        _locked = false;
+    }
+
+    /// @inheritdoc IPerunika
+    function channel(bytes32 channelId) external view returns (ChannelView memory) {
+        ChannelWord word = _channels[channelId];
+        return ChannelView(uint96(word.total()), int128(word.base()), uint24(word.withdrawNonce()), word.status());
+    }
+
+    /// @inheritdoc IPerunika
+    function dispute(bytes32 channelId) external view returns (DisputeView memory) {
+        RegisterWord registers = _registers[channelId];
+        CheckpointWord checkpoint = _checkpoints[channelId];
+        return DisputeView(
+            uint96(registers.aliceToBob()),
+            uint96(registers.bobToAlice()),
+            uint32(registers.evidenceUntil()),
+            uint32(registers.improveUntil()),
+            uint40(checkpoint.version()),
+            uint24(checkpoint.nanocontracts()),
+            checkpoint.contentHash()
+        );
+    }
+
+    /// @inheritdoc IPerunika
+    function basicId(BasicParams calldata params) public view returns (bytes32) {
+        return _typed(Digests.basic(params));
+    }
+
+    /// @inheritdoc IPerunika
+    function virtualId(VirtualParams calldata params) external view returns (bytes32) {
+        return _typed(Digests.virtualParams(params));
+    }
+
+    /// @inheritdoc IPerunika
+    function domainSeparator() public view returns (bytes32) {
+        return block.chainid == _deployChain ? _deployDomain : Digests.domain(address(this));
+    }
+
+    function _typed(bytes32 structHash) internal view returns (bytes32) {
+        return Digests.typed(domainSeparator(), structHash);
+    }
+
+    /// @dev Faults are errors that a batch reports and a single call raises; empty means none.
+    function _statusFault(bytes32 id, uint8 status) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(WrongStatus.selector, id, status);
+    }
+
+    function _expiredFault(uint256 deadline) internal view returns (bytes memory) {
+        return abi.encodeWithSelector(Expired.selector, deadline, block.timestamp);
+    }
+
+    /// @dev Whether both sides agree to a content. A side that sends the transaction, or whose owner does where
+    /// `ownersCount`, has agreed by that.
+    function _bothFault(
+        BasicParams calldata p,
+        bytes32 structHash,
+        bool ownersCount,
+        Signature calldata alices,
+        Signature calldata bobs
+    ) internal view returns (bytes memory fault) {
+        bytes32 digest = _typed(structHash);
+        if (msg.sender != p.alice && !(ownersCount && msg.sender == p.aliceOwner)) {
+            fault = _signerFault(digest, alices, p.alice);
+            if (fault.length != 0) return fault;
+        }
+        if (msg.sender != p.bob && !(ownersCount && msg.sender == p.bobOwner)) {
+            fault = _signerFault(digest, bobs, p.bob);
+        }
+    }
+
+    function _signerFault(bytes32 digest, Signature calldata signature, address expected)
+        internal
+        pure
+        returns (bytes memory fault)
+    {
+        address recovered = Signatures.recover(digest, signature);
+        if (recovered != expected || recovered == address(0)) {
+            fault = abi.encodeWithSelector(BadSignature.selector, expected, recovered);
+        }
+    }
+
+    /// @dev Reverts with a fault as if it had been raised where it was found.
+    function _raise(bytes memory fault) internal pure {
+        if (fault.length == 0) return;
+        // Solidity has no statement that reverts with bytes that are already encoded.
+        assembly ("memory-safe") {
+            revert(add(fault, 32), mload(fault))
+        }
+    }
+
+    /// @dev Frees what a channel occupies. Until openBefore a tombstone stays, so that no id ever opens twice.
+    function _end(bytes32 id, BasicParams calldata p, bool disputed) internal {
+        if (disputed) {
+            _registers[id] = RegisterWord.wrap(0);
+            _checkpoints[id] = CheckpointWord.wrap(0);
+        }
+        _channels[id] = ChannelWord.wrap(block.timestamp <= p.openBefore ? CLOSED : NONE);
+    }
+
+    function _requireUnlocked() private view {
+        if (_locked) revert Reentered();
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {BasicParams, Funding, FundingKind} from "../types/Structs.sol";
+import {IERC20} from "../interfaces/IERC20.sol";
+import {IPerunika} from "../interfaces/IPerunika.sol";
+import {Digests} from "../libraries/Digests.sol";
+import {Transfers} from "../libraries/Transfers.sol";
+import {State} from "./State.sol";
+
+/// @title Money in and out: vaults, deposits from outside, payouts that cannot be blocked.
+abstract contract Vault is State {
+    /// @inheritdoc IPerunika
+    function deposit(address owner, address asset, uint256 amount) external payable unlocked {
+        _pull(asset, amount);
+        vault[owner][asset] += amount;
+        emit Deposited(owner, asset, amount);
+    }
+
+    /// @inheritdoc IPerunika
+    function withdrawVault(address asset, uint256 amount, address to) external nonReentrant {
+        uint256 balance = vault[msg.sender][asset];
+        if (balance < amount) revert VaultTooLow(msg.sender, asset, balance, amount);
+        unchecked {
+            vault[msg.sender][asset] = balance - amount;
+        }
+        emit VaultWithdrawn(msg.sender, asset, to, amount);
+        Transfers.send(asset, to, amount);
+    }
+
+    /// @inheritdoc IPerunika
+    function setOperator(address key, bool on) external unlocked {
+        operatorOf[msg.sender][key] = on;
+        emit OperatorSet(msg.sender, key, on);
+    }
+
+    /// @inheritdoc IPerunika
+    function pushClaim(address owner, address asset) external nonReentrant {
+        uint256 amount = claims[owner][asset];
+        delete claims[owner][asset];
+        emit ClaimPaid(owner, asset, amount);
+        Transfers.send(asset, owner, amount);
+    }
+
+    /// @dev Takes exactly `amount` from the sender: the coin sent along, or its allowance.
+    function _pull(address asset, uint256 amount) internal {
+        uint256 due = asset == Transfers.NATIVE ? amount : 0;
+        if (msg.value != due) revert WrongValue(msg.value, due);
+        if (asset != Transfers.NATIVE) _pullToken(asset, msg.sender, amount);
+    }
+
+    /// @dev Takes exactly `amount` of a token under the signature that `funding` carries; all commit to this channel.
+    function _pullSigned(bytes32 id, address asset, uint128 amount, Funding calldata funding) internal {
+        if (funding.kind == FundingKind.PERMIT) {
+            _permit(asset, amount, funding);
+            _pullToken(asset, msg.sender, amount);
+        } else if (funding.kind == FundingKind.AUTHORIZATION) {
+            _pullAuthorized(id, asset, amount, funding);
+        } else {
+            if (block.timestamp > funding.validUntil) revert Expired(funding.validUntil, block.timestamp);
+            bytes32 digest = _typed(Digests.fund(id, funding.from, amount, funding.validUntil));
+            _raise(_signerFault(digest, funding.signature, funding.from));
+            _pullToken(asset, funding.from, amount);
+        }
+    }
+
+    /// @dev Pays the two sides. bob's part stays in the contract; alice's is sent, or waits as a claim if refused.
+    function _pay(BasicParams calldata p, uint256 toAlice, uint256 toBob) internal {
+        if (toBob != 0) vault[p.bobOwner][p.asset] += toBob;
+        if (toAlice != 0 && !Transfers.trySend(p.asset, p.aliceOwner, toAlice)) {
+            claims[p.aliceOwner][p.asset] += toAlice;
+            emit ClaimRecorded(p.aliceOwner, p.asset, toAlice);
+        }
+    }
+
+    /// @dev A permit that somebody else has already used still leaves the allowance, so its failure says nothing.
+    function _permit(address asset, uint128 amount, Funding calldata f) private nonReentrant {
+        if (asset.code.length == 0) revert NoCode(asset);
+        try IERC20(asset)
+            .permit(msg.sender, address(this), amount, f.validUntil, f.signature.v, f.signature.r, f.signature.s) {}
+            catch {}
+    }
+
+    /// @dev The nonce commits the authorisation to this channel and amount.
+    function _pullAuthorized(bytes32 id, address asset, uint128 amount, Funding calldata f) private nonReentrant {
+        uint256 before = _balance(asset);
+        IERC20(asset)
+            .receiveWithAuthorization(
+                f.from,
+                address(this),
+                amount,
+                0,
+                f.validUntil,
+                keccak256(abi.encode(id, amount)),
+                f.signature.v,
+                f.signature.r,
+                f.signature.s
+            );
+        _requireRaised(asset, before, amount);
+    }
+
+    function _pullToken(address asset, address from, uint256 amount) private nonReentrant {
+        uint256 before = _balance(asset);
+        (bool done, bytes memory answer) =
+            asset.call(abi.encodeCall(IERC20.transferFrom, (from, address(this), amount)));
+        if (!done || (answer.length != 0 && !abi.decode(answer, (bool)))) {
+            revert TransferFailed(asset, from, address(this), amount);
+        }
+        _requireRaised(asset, before, amount);
+    }
+
+    function _balance(address asset) private view returns (uint256) {
+        if (asset.code.length == 0) revert NoCode(asset);
+        return IERC20(asset).balanceOf(address(this));
+    }
+
+    function _requireRaised(address asset, uint256 before, uint256 amount) private view {
+        uint256 received = IERC20(asset).balanceOf(address(this)) - before;
+        if (received != amount) revert WrongDeposit(asset, amount, received);
+    }
+}
