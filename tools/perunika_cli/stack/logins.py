@@ -12,7 +12,7 @@ from perunika.errors import LocalError
 ROOT = "perunika/1"
 # Member topics live under perunika/1/hub; a site of that name would share them.
 RESERVED_SITE = "hub"
-FORBIDDEN_CHARACTERS = "/+#:$\\\""
+FORBIDDEN_CHARACTERS = '/+#:$\\"'
 HASH_ROUNDS = 101  # mosquitto's own default; passwords made by `new_password` hold 192 bits, no stretching needed
 SALT_BYTES = 12
 

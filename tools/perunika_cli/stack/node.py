@@ -112,9 +112,7 @@ class Node:
     def call(self, method: str, *params: object) -> Any:
         """Return the result of one JSON-RPC call. Raises ``ChainError`` when the node is away or says no."""
         body = {"jsonrpc": "2.0", "id": next(self._request_ids), "method": method, "params": params}
-        request = urllib.request.Request(
-            self.rpc_url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(self.rpc_url, json.dumps(body).encode(), {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=CALL_TIMEOUT_S) as response:
                 answer = json.load(response)
