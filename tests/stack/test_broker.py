@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from perunika.errors import LocalError
 from perunika_cli.stack.broker import Broker
 from perunika_cli.stack.certificates import Authority
-
 from tests.stack.mqtt_client import Client, wait_until
 
 SITE = "perunika/1/demo"

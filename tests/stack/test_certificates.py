@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from perunika_cli.stack.certificates import Authority, ServerFiles
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from perunika_cli.stack.micropython import Interpreter, board_process, find_interpreter
 
 PROGRAM = """
@@ -38,9 +39,7 @@ def test_micropython_is_used_wherever_pypi_has_it() -> None:
 
 @pytest.mark.parametrize("interpreter", [find_interpreter(), CPYTHON], ids=lambda chosen: chosen.runtime)
 def test_a_board_program_finds_the_core_and_the_device_package(tmp_path: Path, interpreter: Interpreter) -> None:
-    process = board_process(
-        "board", write(tmp_path, PROGRAM), ["a", "b"], tmp_path / "log", interpreter=interpreter
-    )
+    process = board_process("board", write(tmp_path, PROGRAM), ["a", "b"], tmp_path / "log", interpreter=interpreter)
     process.start()
     assert process.wait_for_line(r"runs on (\w+) (.*)", 10).groups() == (interpreter.runtime, "['a', 'b']")
     assert process.wait(5) == 0

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account as EthAccount
+
 from perunika.errors import ChainError, LocalError
 from perunika_cli.stack import node as node_module
 from perunika_cli.stack.node import Node, find_anvil
-
 from tests.stack.mqtt_client import wait_until
 
 
@@ -35,7 +35,7 @@ def test_without_a_block_time_only_transactions_make_blocks(tmp_path: Path) -> N
         sender, receiver = node.accounts[0].address, node.accounts[1].address
         assert block_number(node) == 0
         node.call("eth_sendTransaction", {"from": sender, "to": receiver, "value": "0x1"})
-        assert block_number(node) == 1
+        wait_until(lambda: block_number(node) == 1)
 
 
 def test_the_clock_of_the_chain_can_jump(tmp_path: Path) -> None:
@@ -64,6 +64,7 @@ def test_a_kept_chain_continues_after_a_stop(tmp_path: Path) -> None:
     with Node(tmp_path, block_time_s=None, keep_chain=True) as node:
         sender, receiver = node.accounts[0].address, node.accounts[1].address
         node.call("eth_sendTransaction", {"from": sender, "to": receiver, "value": "0x5"})
+        wait_until(lambda: block_number(node) == 1)
         balance = node.call("eth_getBalance", receiver, "latest")
         node.stop()
         node.start()

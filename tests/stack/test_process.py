@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+
 from perunika.errors import LocalError
 from perunika_cli.stack.process import Process
-
 from tests.stack.mqtt_client import wait_until
 
 # Starts a child that would live for a minute, tells both process ids, and ignores SIGTERM if told so.
