@@ -32,13 +32,25 @@ test: install ## Run every test: contracts (Foundry), then everything else (pyte
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS) tests || status=1; \
 	exit $$status
 
-.PHONY: check
-check: install ## Run linters, type checks, board compilation and the checks of committed files
+.PHONY: check check-lint check-layout check-types check-board check-files check-contracts
+check: check-lint check-layout check-types check-board check-files check-contracts ## Run every linter and gate (all of them: make -k check)
+
+check-lint: install
 	$(BIN)/ruff check .
+
+check-layout: install
 	$(BIN)/ruff format --check .
+
+check-types: install
 	$(BIN)/mypy
+
+check-board: install
 	$(BIN)/python .ci/check_board_code.py
+
+check-files: install
 	$(BIN)/python .ci/check_committed_files.py
+
+check-contracts: install
 	$(FORGE) fmt --check
 	node contracts/tools/build.mjs --check
 
