@@ -1,1 +1,1 @@
-"""What hub and gateway share on a real computer: SQLite store, MQTT link, chain, key files, configuration (ADR-0002)."""
+"""What hub and gateway share on a real computer: store, MQTT link, chain, key files, configuration (ADR-0002)."""

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from perunika.errors import LocalError
 from perunika.store import Overlay
-
 from perunika_host.sqlite_store import NewEvent, SqliteStore, event_json
 
 T = TypeVar("T")
@@ -31,7 +30,9 @@ class StepOverlay(Overlay):
     def put(self, key: bytes, value: bytes) -> None:
         """Set a register. Raises LocalError unless both are bytes: SQLite would store text as other keys."""
         if not isinstance(key, bytes) or not isinstance(value, bytes):
-            raise LocalError("store.type", f"keys and values are bytes, not {type(key).__name__}, {type(value).__name__}")
+            raise LocalError(
+                "store.type", f"keys and values are bytes, not {type(key).__name__}, {type(value).__name__}"
+            )
         super().put(key, value)
 
     def record(self, kind: str, fields: Mapping[str, object]) -> None:

@@ -19,7 +19,8 @@ def create_registers_and_events(connection: sqlite3.Connection) -> None:
     """Create the register map and the journal; triggers keep the journal append-only."""
     connection.execute("CREATE TABLE registers(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
     connection.execute(
-        "CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, ts REAL NOT NULL, kind TEXT NOT NULL, json TEXT NOT NULL)"
+        "CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, "
+        "ts REAL NOT NULL, kind TEXT NOT NULL, json TEXT NOT NULL)"
     )
     connection.execute("CREATE INDEX events_by_kind ON events(kind, id)")
     for operation in ("UPDATE", "DELETE"):

@@ -16,7 +16,6 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from perunika.errors import LocalError
-
 from perunika_host.single_writer import SingleWriter
 from perunika_host.sqlite_schema import MIGRATIONS, Migration, migrate, refuse_foreign
 

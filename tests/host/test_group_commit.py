@@ -7,6 +7,7 @@ import textwrap
 import threading
 
 import pytest
+
 from perunika.errors import LocalError, PeerError
 from perunika_host.group_commit import GroupCommit
 from perunika_host.sqlite_store import SqliteStore

@@ -10,6 +10,7 @@ import textwrap
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from perunika.errors import LocalError
 from perunika.store import MemoryStore
 from perunika_host.sqlite_schema import MIGRATIONS
