@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from perunika.errors import LocalError
+from perunika_cli.stack import mosquitto
 from perunika_cli.stack.broker import Broker
 from perunika_cli.stack.certificates import Authority
 from tests.stack.mqtt_client import Client, wait_until
@@ -17,7 +18,7 @@ SITE = "perunika/1/demo"
 MEMBERS = {"0xa1": "pa", "0xb2": "pb"}
 
 
-def make_broker(directory: Path, kind: str) -> Broker:
+def make_broker(directory: Path, kind: str | None) -> Broker:
     return Broker(
         directory,
         site="demo",
@@ -37,8 +38,8 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
 
 @contextmanager
 def logged_in(broker: Broker, user: str, port: int, mqtt5: bool = False) -> Iterator[Client]:
-    password = broker.password_path(user).read_text()
-    client = Client(broker.ca_pem, f"client-{user}", user, password, mqtt5)
+    password = broker.password_path("site" if port == broker.site_port else "hub", user).read_text()
+    client = Client(broker.ca_pem, f"client-{user}-{port}", user, password, mqtt5)
     assert client.connect(port) == "Success"
     try:
         yield client
@@ -150,6 +151,25 @@ def test_mosquitto_tells_an_mqtt5_client_that_it_may_not_publish_there(tmp_path:
     with make_broker(tmp_path, "mosquitto") as broker, logged_in(broker, "one", broker.site_port, mqtt5=True) as one:
         assert str(one.publish(f"{SITE}/two/up", b"forged")) == "Not authorized"
         assert not one.publish(f"{SITE}/one/up", b"genuine").is_failure
+
+
+def test_where_mosquitto_is_missing_the_embedded_broker_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(mosquitto, "_DEBIAN_PATH", str(tmp_path))
+    with make_broker(tmp_path / "broker", None) as broker, logged_in(broker, "one", broker.site_port):
+        assert (broker.kind, broker.speaks_mqtt5, broker.keeps_sessions) == ("amqtt", False, False)
+    with pytest.raises(LocalError, match="apt-get install mosquitto"):
+        make_broker(tmp_path / "other", "mosquitto")
+
+
+def test_one_name_may_be_used_at_both_listeners(tmp_path: Path) -> None:
+    with (
+        Broker(tmp_path, gateways={"shop": "at the site"}, members={"shop": "at the hub"}) as broker,
+        logged_in(broker, "shop", broker.site_port) as at_site,
+        logged_in(broker, "shop", broker.hub_port) as at_hub,
+    ):
+        assert at_site.subscribe(f"{SITE}/#")
+        assert at_hub.subscribe("perunika/1/hub/shop/down")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "+", "#", "a b", "a:b", "a\n", "$SYS", "a\\b"])

@@ -17,6 +17,7 @@ from perunika_cli.stack.process import Process
 READY_TIMEOUT_S = 15.0
 EMBEDDED_READY_LINE = r"^embedded broker ready$"
 Kind = Literal["mosquitto", "amqtt"]
+ListenerName = Literal["site", "hub"]
 
 
 class Broker:
@@ -65,14 +66,16 @@ class Broker:
         """Whether subscriptions and queued messages are there again after a restart."""
         return self.kind == "mosquitto"
 
-    def password_path(self, user: str) -> Path:
-        """Return the file (mode 0600) that holds the password of ``user``, for configurations that refer to it."""
-        return self.directory / "passwords" / user
+    def password_path(self, listener: ListenerName, user: str) -> Path:
+        """Return the file (mode 0600) with the password of ``user``, for configurations that refer to secrets."""
+        return self.directory / "passwords" / listener / user
 
     def _write_password_files(self) -> None:
-        (self.directory / "passwords").mkdir(exist_ok=True, mode=0o700)
-        for login in [*self.site_logins, *self.hub_logins]:
-            write_private(self.password_path(login.user), login.password.encode())
+        everybody: dict[ListenerName, list[Login]] = {"site": self.site_logins, "hub": self.hub_logins}
+        for listener, logins in everybody.items():
+            (self.directory / "passwords" / listener).mkdir(parents=True, exist_ok=True, mode=0o700)
+            for login in logins:
+                write_private(self.password_path(listener, login.user), login.password.encode())
 
     def _choose(self, kind: Kind | None) -> tuple[Kind, Process]:
         program = None if kind == "amqtt" else find_mosquitto()
@@ -114,7 +117,7 @@ class Broker:
         ready_line = READY_LINE if self.kind == "mosquitto" else EMBEDDED_READY_LINE
         try:
             self.process.wait_for_line(ready_line, READY_TIMEOUT_S)
-        except LocalError:
+        except BaseException:  # also Ctrl-C
             self.process.kill()
             raise
 

@@ -94,7 +94,7 @@ class Node:
             self.process.wait_for_line(rf"^Listening on 127\.0\.0\.1:{self.port}\b", READY_TIMEOUT_S)
             self._wait_for_answer(time.monotonic() + READY_TIMEOUT_S)
             self.accounts = read_accounts(self._accounts_path)
-        except BaseException:
+        except BaseException:  # also Ctrl-C
             self.process.kill()
             raise
 
