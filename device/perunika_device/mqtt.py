@@ -45,15 +45,30 @@ class Client:
     ``LocalError`` for settings that cannot work. ``last_error`` says why the last connection ended, or is None.
     """
 
-    def __init__(self, host, port, client_id, user=None, password=None, tls=None, keepalive_s=20, will=None,
-                 on_message=None, max_packet_bytes=2048, window=8, retransmit_ms=5000):
+    def __init__(
+        self,
+        host,
+        port,
+        client_id,
+        user=None,
+        password=None,
+        tls=None,
+        keepalive_s=20,
+        will=None,
+        on_message=None,
+        max_packet_bytes=2048,
+        window=8,
+        retransmit_ms=5000,
+    ):
         _check_settings(host, tls, keepalive_s, max_packet_bytes, window)
         self._host = host
         self._port = port
         self._tls = tls
         self._max_packet_bytes = max_packet_bytes
         self._retransmit_ms = retransmit_ms
-        self._session = Session(max_packet_bytes, window, keepalive_s * 1000, on_message or (lambda topic, payload: None))
+        self._session = Session(
+            max_packet_bytes, window, keepalive_s * 1000, on_message or (lambda topic, payload: None)
+        )
         self._writer = PacketWriter(max_packet_bytes)
         if will is not None:
             will = (_octets(will[0]), _octets(will[1]), will[2])

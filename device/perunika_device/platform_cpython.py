@@ -11,6 +11,7 @@ import time
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 from perunika.errors import PeerError
 
 _TLS_HINT = "check the CA certificate, the host name and this machine's clock"
@@ -68,9 +69,7 @@ def sync_directory(path):
 def _load_identity(context, tls):
     # OpenSSL reads a chain from a file only; the key is on disk for the time of this call, readable by us alone.
     key = serialization.load_der_private_key(tls.key_der, None)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     descriptor, path = tempfile.mkstemp()
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -10,6 +10,7 @@ import sys
 import time
 
 import cryptolib
+
 from perunika.errors import PeerError
 
 # ESP32 and most boards count seconds from 2000, the unix port from 1970.

@@ -1,4 +1,7 @@
-"""Runs a board program on real MicroPython with a small heap, or the same program on CPython."""
+"""Runs a board program on real MicroPython with a small heap, or the same program on CPython.
+
+A program gets its setup as one line of JSON on its input: MicroPython dies of an argument of more than 255 bytes.
+"""
 
 import json
 import os
@@ -23,11 +26,11 @@ def micropython_path() -> str:
     return found
 
 
-def board_command(program: Path, *arguments: str, runtime: str = "micropython", heap: str = "128k") -> list[str]:
+def board_command(program: Path, runtime: str = "micropython", heap: str = "128k") -> list[str]:
     """Return the command line that runs ``program``."""
     if runtime == "cpython":
-        return [sys.executable, str(program), *arguments]
-    return [micropython_path(), "-X", "heapsize=" + heap, str(program), *arguments]
+        return [sys.executable, str(program)]
+    return [micropython_path(), "-X", "heapsize=" + heap, str(program)]
 
 
 def board_environment() -> dict[str, str]:
@@ -41,11 +44,27 @@ def board_environment() -> dict[str, str]:
     }
 
 
+def run_board(program: Path, setup: dict[str, Any], runtime: str = "micropython", heap: str = "128k") -> dict[str, Any]:
+    """Run ``program`` to its end and return the JSON object of its last line."""
+    done = subprocess.run(
+        board_command(program, runtime=runtime, heap=heap),
+        env=board_environment(),
+        input=json.dumps(setup) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if done.returncode != 0:
+        raise AssertionError("the board said: " + done.stdout + done.stderr)
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
 class BoardProcess:
     """A running board program, as a context manager; it prints one JSON object per line."""
 
     def __init__(self, program: Path, setup: dict[str, Any], runtime: str = "micropython", heap: str = "128k") -> None:
-        command = board_command(program, json.dumps(setup), runtime=runtime, heap=heap)
+        command = board_command(program, runtime=runtime, heap=heap)
         self.process = subprocess.Popen(
             command,
             env=board_environment(),
@@ -54,6 +73,7 @@ class BoardProcess:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.say(json.dumps(setup))
 
     def __enter__(self) -> "BoardProcess":
         return self

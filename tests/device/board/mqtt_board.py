@@ -1,4 +1,4 @@
-"""A board that speaks MQTT as its setup (JSON, first argument) says, and reports events as JSON lines.
+"""A board that speaks MQTT as its setup (JSON, a line of input) says, and reports events as JSON lines.
 
 Runs on MicroPython and CPython. Tables are made once: a growing set would fragment a small heap.
 """
@@ -12,7 +12,7 @@ from perunika.errors import LocalError
 from perunika_device import platform
 from perunika_device.mqtt import Client, TlsSettings
 
-setup = json.loads(sys.argv[1])
+setup = json.loads(sys.stdin.readline())
 
 
 def report(event, **facts):
