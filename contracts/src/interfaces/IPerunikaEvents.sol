@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {OpenTerms} from "../types/OpenTerms.sol";
+
 /// @title What an independent reader needs to recompute every balance of the contract.
 interface IPerunikaEvents {
     /// @notice `amount` was added to the vault of `owner` from outside.
@@ -14,8 +16,9 @@ interface IPerunikaEvents {
     /// @notice A waiting claim was paid.
     event ClaimPaid(address indexed owner, address indexed asset, uint256 amount);
 
-    /// @notice A channel lives; hubDeposit came out of the vault of bobOwner.
-    event Opened(bytes32 indexed channelId, uint256 memberDeposit, uint256 hubDeposit);
+    /// @notice A channel lives; terms = memberDeposit u96 | hubDeposit u96 | validUntil u64. The hub's deposit came out
+    /// of the vault of bobOwner.
+    event Opened(bytes32 indexed channelId, OpenTerms terms);
     /// @notice The channel holds `amount` more, on the side named.
     event ToppedUp(bytes32 indexed channelId, bool aliceSide, uint256 amount);
     /// @notice Both agreed to pay out a part; toBob went into the vault of bobOwner.

@@ -10,7 +10,7 @@ import {Signatures} from "./Signatures.sol";
 /// @title What a piece of evidence is worth, for basic and virtual channels alike.
 library Amounts {
     /// @dev The cumulative amount that `signer` has signed away in channel `id`; reverts on anything not signed so.
-    function amountOf(bytes32 domain, bytes32 id, address signer, Evidence calldata e) internal pure returns (uint256) {
+    function amountOf(bytes32 domain, bytes32 id, address signer, Evidence calldata e) internal view returns (uint256) {
         bool isVoucher = e.kind == EvidenceKind.VOUCHER;
         uint256 amount = isVoucher ? e.amount : tickAmount(e);
         if (amount > MAX_AMOUNT) revert IPerunikaErrors.AmountOutOfRange(amount, MAX_AMOUNT);

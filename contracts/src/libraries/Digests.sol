@@ -1,57 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BasicParams, VirtualParams} from "../types/Structs.sol";
+import {OpenTerms} from "../types/OpenTerms.sol";
+import {Params} from "../types/Params.sol";
+import {VirtualParams} from "../types/Structs.sol";
+import {TypeHashes} from "./TypeHashes.sol";
 
-/// @title Everything that is ever signed under the domain {"Perunika", "1", chainId, contract}: type hashes and digests.
+/// @title Digests of everything that is ever signed under the domain {"Perunika", "1", chainId, contract}.
+/// @dev The content is laid out behind the end of used memory and hashed there; nothing is allocated, so a batch does
+/// not pay for memory that grows with every entry. A test holds each function against its abi.encode form (ADR-0010).
 library Digests {
-    bytes32 internal constant DOMAIN_TYPE =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
-    bytes32 internal constant BASIC_PARAMS = keccak256(
-        "BasicParams(address alice,address bob,address aliceOwner,address bobOwner,address asset,uint32 challengeDuration,uint40 openBefore,bytes32 salt)"
-    );
-    bytes32 internal constant VIRTUAL_PARAMS = keccak256(
-        "VirtualParams(bytes32 payerChannel,bytes32 payeeChannel,address payer,address payee,uint128 payerCapacity,uint128 payeeCapacity,uint64 validity,uint32 window,bytes32 salt)"
-    );
-    bytes32 internal constant VOUCHER = keccak256("Voucher(bytes32 channelId,uint128 cumulativeAmount)");
-    bytes32 internal constant TICK_CHAIN =
-        keccak256("TickChain(bytes32 channelId,uint128 base,uint128 unit,uint32 length,bytes32 root)");
-    bytes32 internal constant NANOCONTRACT = keccak256(
-        "Nanocontract(bytes32 channelId,uint64 nid,uint64 version,int128 blockedAlice,int128 blockedBob,address app,bytes32 state,uint32 runTime)"
-    );
-    bytes32 internal constant CHECKPOINT =
-        keccak256("Checkpoint(bytes32 channelId,uint64 version,int128 net,uint64 floor,bytes retired)");
-    bytes32 internal constant OPEN =
-        keccak256("Open(bytes32 channelId,uint128 memberDeposit,uint128 hubDeposit,uint64 validUntil)");
-    bytes32 internal constant WITHDRAW =
-        keccak256("Withdraw(bytes32 channelId,uint32 nonce,uint128 toAlice,uint128 toBob,uint64 validUntil)");
-    bytes32 internal constant CLOSE = keccak256("Close(bytes32 channelId,int128 net,uint64 validUntil)");
-    bytes32 internal constant START = keccak256("Start(bytes32 id,address agent,uint64 validUntil)");
-    bytes32 internal constant FINISH = keccak256("Finish(bytes32 virtualId)");
-    bytes32 internal constant ACTION =
-        keccak256("Action(bytes32 channelId,uint64 nid,uint32 step,bytes32 stateHash,bytes32 inputHash)");
-    bytes32 internal constant FUND = keccak256("Fund(bytes32 channelId,address from,uint128 amount,uint64 validUntil)");
-
     /// @dev The separator of `verifier` on this chain.
     function domain(address verifier) internal view returns (bytes32) {
-        return keccak256(abi.encode(DOMAIN_TYPE, keccak256("Perunika"), keccak256("1"), block.chainid, verifier));
+        bytes32 name = keccak256("Perunika");
+        return keccak256(abi.encode(TypeHashes.DOMAIN, name, keccak256("1"), block.chainid, verifier));
     }
 
     /// @dev What is signed: the EIP-712 digest of a struct hash.
-    function typed(bytes32 separator, bytes32 structHash) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked("\x19\x01", separator, structHash));
+    function typed(bytes32 separator, bytes32 structHash) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            mstore(at, hex"1901")
+            mstore(add(at, 2), separator)
+            mstore(add(at, 34), structHash)
+            digest := keccak256(at, 66)
+        }
     }
 
-    function basic(BasicParams calldata p) internal pure returns (bytes32) {
-        return keccak256(abi.encode(BASIC_PARAMS, p));
+    function basic(Params p) internal pure returns (bytes32) {
+        return p.structHash(TypeHashes.BASIC_PARAMS);
     }
 
     function virtualParams(VirtualParams calldata v) internal pure returns (bytes32) {
-        return keccak256(abi.encode(VIRTUAL_PARAMS, v));
+        return keccak256(abi.encode(TypeHashes.VIRTUAL_PARAMS, v));
     }
 
-    function voucher(bytes32 id, uint128 amount) internal pure returns (bytes32) {
-        return keccak256(abi.encode(VOUCHER, id, amount));
+    function voucher(bytes32 id, uint256 amount) internal pure returns (bytes32) {
+        return keccak256(abi.encode(TypeHashes.VOUCHER, id, amount));
     }
 
     function tickChain(bytes32 id, uint128 base, uint128 unit, uint32 length, bytes32 root)
@@ -59,7 +44,7 @@ library Digests {
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(TICK_CHAIN, id, base, unit, length, root));
+        return keccak256(abi.encode(TypeHashes.TICK_CHAIN, id, base, unit, length, root));
     }
 
     function checkpoint(bytes32 id, uint64 version, int128 net, uint64 floor, bytes32 retiredHash)
@@ -67,15 +52,7 @@ library Digests {
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(CHECKPOINT, id, version, net, floor, retiredHash));
-    }
-
-    function open(bytes32 id, uint128 memberDeposit, uint128 hubDeposit, uint64 validUntil)
-        internal
-        pure
-        returns (bytes32)
-    {
-        return keccak256(abi.encode(OPEN, id, memberDeposit, hubDeposit, validUntil));
+        return keccak256(abi.encode(TypeHashes.CHECKPOINT, id, version, net, floor, retiredHash));
     }
 
     function withdraw(bytes32 id, uint32 nonce, uint128 toAlice, uint128 toBob, uint64 validUntil)
@@ -83,18 +60,39 @@ library Digests {
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(WITHDRAW, id, nonce, toAlice, toBob, validUntil));
-    }
-
-    function close(bytes32 id, int128 net, uint64 validUntil) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CLOSE, id, net, validUntil));
+        return keccak256(abi.encode(TypeHashes.WITHDRAW, id, nonce, toAlice, toBob, validUntil));
     }
 
     function start(bytes32 id, address agent, uint64 validUntil) internal pure returns (bytes32) {
-        return keccak256(abi.encode(START, id, agent, validUntil));
+        return keccak256(abi.encode(TypeHashes.START, id, agent, validUntil));
     }
 
-    function fund(bytes32 id, address from, uint128 amount, uint64 validUntil) internal pure returns (bytes32) {
-        return keccak256(abi.encode(FUND, id, from, amount, validUntil));
+    function fund(bytes32 id, address from, uint256 amount, uint64 validUntil) internal pure returns (bytes32) {
+        return keccak256(abi.encode(TypeHashes.FUND, id, from, amount, validUntil));
+    }
+
+    function open(bytes32 id, OpenTerms terms) internal pure returns (bytes32 structHash) {
+        bytes32 kind = TypeHashes.OPEN;
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            mstore(at, kind)
+            mstore(add(at, 32), id)
+            mstore(add(at, 64), shr(160, terms))
+            mstore(add(at, 96), shr(160, shl(96, terms)))
+            mstore(add(at, 128), and(terms, 0xffffffffffffffff))
+            structHash := keccak256(at, 160)
+        }
+    }
+
+    function close(bytes32 id, int256 net, uint256 validUntil) internal pure returns (bytes32 structHash) {
+        bytes32 kind = TypeHashes.CLOSE;
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            mstore(at, kind)
+            mstore(add(at, 32), id)
+            mstore(add(at, 64), net)
+            mstore(add(at, 96), validUntil)
+            structHash := keccak256(at, 128)
+        }
     }
 }

@@ -10,6 +10,7 @@ import {
     NanocontractItem,
     StartPermit
 } from "../types/Structs.sol";
+import {Params} from "../types/Params.sol";
 import {ChannelWord} from "../types/ChannelWord.sol";
 import {CheckpointWord, RegisterWord, startRegisters} from "../types/DisputeWords.sol";
 import {DISPUTE, MAX_AMOUNT, MAX_BITMAP_BYTES, MAX_VERSION, OPEN} from "../types/Limits.sol";
@@ -29,10 +30,10 @@ abstract contract Disputes is Vault {
         Evidence calldata aliceToBob,
         Evidence calldata bobToAlice
     ) external unlocked {
-        bytes32 id = basicId(params);
-        RegisterWord registers = _enter(id, params, start);
-        _mergeVouchers(id, params, registers, aliceToBob, bobToAlice);
-        _mergeCheckpoint(id, params, checkpoint);
+        (Params p, bytes32 id) = _identify(params);
+        RegisterWord registers = _enter(id, p, start);
+        _mergeVouchers(id, p, registers, aliceToBob, bobToAlice);
+        _mergeCheckpoint(id, p, checkpoint);
     }
 
     /// @inheritdoc IPerunika
@@ -41,7 +42,7 @@ abstract contract Disputes is Vault {
         CheckpointContent calldata checkpoint,
         NanocontractItem[] calldata items
     ) external nonReentrant {
-        bytes32 id = basicId(params);
+        (Params p, bytes32 id) = _identify(params);
         ChannelWord word = _channels[id];
         if (word.status() != DISPUTE) revert WrongStatus(id, word.status());
         RegisterWord registers = _registers[id];
@@ -50,21 +51,18 @@ abstract contract Disputes is Vault {
         if (items.length != 0) revert UnknownNanocontract(id, items[0].nid);
         int256 claim = word.base() - int256(registers.aliceToBob()) + int256(registers.bobToAlice()) - checkpoint.net;
         (uint256 toAlice, uint256 toBob) = word.split(claim);
-        _end(id, params, true);
+        _end(id, p, true);
         emit Settled(id, toAlice, toBob, true);
-        _pay(params, toAlice, toBob);
+        _pay(p, toAlice, toBob);
     }
 
     /// @dev The registers of the dispute, begun now if the channel is open and the sender may.
-    function _enter(bytes32 id, BasicParams calldata p, StartPermit calldata start)
-        private
-        returns (RegisterWord registers)
-    {
+    function _enter(bytes32 id, Params p, StartPermit calldata start) private returns (RegisterWord registers) {
         ChannelWord word = _channels[id];
         uint8 status = word.status();
         if (status == OPEN) {
             _requireMayStart(id, p, start);
-            registers = _start(id, word, p.challengeDuration);
+            registers = _start(id, word, p.challengeDuration());
         } else {
             if (status != DISPUTE) revert WrongStatus(id, status);
             registers = _registers[id];
@@ -84,26 +82,26 @@ abstract contract Disputes is Vault {
     }
 
     /// @dev Only the four addresses of a channel, or an agent that a party has sent by a signed Start.
-    function _requireMayStart(bytes32 id, BasicParams calldata p, StartPermit calldata start) private view {
-        if (msg.sender == p.alice || msg.sender == p.bob) return;
-        if (msg.sender == p.aliceOwner || msg.sender == p.bobOwner) return;
+    function _requireMayStart(bytes32 id, Params p, StartPermit calldata start) private view {
+        if (msg.sender == p.alice() || msg.sender == p.bob()) return;
+        if (msg.sender == p.aliceOwner() || msg.sender == p.bobOwner()) return;
         if (msg.sender != start.agent) revert NotAParty(msg.sender);
         if (block.timestamp > start.validUntil) revert Expired(start.validUntil, block.timestamp);
         bytes32 digest = _typed(Digests.start(id, start.agent, start.validUntil));
         address signer = Signatures.recover(digest, start.signature);
-        if (signer == address(0) || (signer != p.alice && signer != p.bob)) revert BadStart(signer);
+        if (signer == address(0) || (signer != p.alice() && signer != p.bob())) revert BadStart(signer);
     }
 
     /// @dev Keeps the highest amount each way; what is lower or equal changes nothing.
     function _mergeVouchers(
         bytes32 id,
-        BasicParams calldata p,
+        Params p,
         RegisterWord registers,
         Evidence calldata aliceToBob,
         Evidence calldata bobToAlice
     ) private {
-        uint256 ab = _higher(registers.aliceToBob(), id, p.alice, aliceToBob);
-        uint256 ba = _higher(registers.bobToAlice(), id, p.bob, bobToAlice);
+        uint256 ab = _higher(registers.aliceToBob(), id, p.alice(), aliceToBob);
+        uint256 ba = _higher(registers.bobToAlice(), id, p.bob(), bobToAlice);
         if (ab == registers.aliceToBob() && ba == registers.bobToAlice()) return;
         _registers[id] = registers.withVouchers(ab, ba);
         emit VouchersMerged(id, ab, ba);
@@ -116,7 +114,7 @@ abstract contract Disputes is Vault {
     }
 
     /// @dev Keeps the highest checkpoint; one that is not higher is not even looked at.
-    function _mergeCheckpoint(bytes32 id, BasicParams calldata p, CheckpointPost calldata c) private {
+    function _mergeCheckpoint(bytes32 id, Params p, CheckpointPost calldata c) private {
         if (c.version == 0) return;
         CheckpointWord word = _checkpoints[id];
         if (c.version <= word.version()) return;

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BasicParams, Closing, Withdrawal} from "../types/Structs.sol";
+import {Params} from "../types/Params.sol";
 import {ChannelWord, packChannel} from "../types/ChannelWord.sol";
 import {CLOSED, DISPUTE, MAX_AMOUNT, MAX_NONCE, MIN_BASE, NONE, OPEN, PAYOUT_FLOOR_GAS} from "../types/Limits.sol";
 import {IPerunika} from "../interfaces/IPerunika.sol";
@@ -12,8 +13,8 @@ import {Vault} from "./Vault.sol";
 abstract contract Life is Vault {
     /// @inheritdoc IPerunika
     function topUp(BasicParams calldata params, bool aliceSide, uint128 amount) external payable unlocked {
-        _pull(params.asset, amount);
-        bytes32 id = basicId(params);
+        (Params p, bytes32 id) = _identify(params);
+        _pull(p.asset(), amount);
         ChannelWord word = _channels[id];
         uint8 status = word.status();
         if (status != OPEN && status != DISPUTE) revert WrongStatus(id, status);
@@ -26,58 +27,59 @@ abstract contract Life is Vault {
 
     /// @inheritdoc IPerunika
     function withdrawFromChannel(BasicParams calldata params, Withdrawal calldata w) external nonReentrant {
-        bytes32 id = basicId(params);
+        (Params p, bytes32 id) = _identify(params);
         ChannelWord word = _channels[id];
         if (word.status() != OPEN) revert WrongStatus(id, word.status());
         if (block.timestamp > w.validUntil) revert Expired(w.validUntil, block.timestamp);
         uint256 nonce = word.withdrawNonce();
         if (w.nonce != nonce || nonce == MAX_NONCE) revert WrongNonce(w.nonce, nonce);
         bytes32 content = Digests.withdraw(id, w.nonce, w.toAlice, w.toBob, w.validUntil);
-        _raise(_bothFault(params, content, true, w.aliceSignature, w.bobSignature));
+        _raise(_bothFault(p, content, true, w.aliceSignature, w.bobSignature));
         uint256 requested = uint256(w.toAlice) + w.toBob;
         int256 base = word.base() - int256(uint256(w.toAlice));
         if (requested > word.total() || base < MIN_BASE) revert Overdrawn(requested, word.total(), base);
         _channels[id] = packChannel(word.total() - requested, base, nonce + 1, OPEN);
         emit Withdrawn(id, w.nonce, w.toAlice, w.toBob);
-        _pay(params, w.toAlice, w.toBob);
+        _pay(p, w.toAlice, w.toBob);
     }
 
     /// @inheritdoc IPerunika
     function close(Closing calldata closing) external nonReentrant {
-        _raise(_close(closing, basicId(closing.params)));
+        (Params p, bytes32 id) = _identify(closing.params);
+        _raise(_close(closing, p, id));
     }
 
     /// @inheritdoc IPerunika
     function closeMany(Closing[] calldata closings) external nonReentrant {
         for (uint256 i = 0; i < closings.length; ++i) {
             if (gasleft() < PAYOUT_FLOOR_GAS) revert GasTooLow(gasleft(), PAYOUT_FLOOR_GAS);
-            bytes32 id = basicId(closings[i].params);
-            bytes memory fault = _close(closings[i], id);
+            (Params p, bytes32 id) = _identify(closings[i].params);
+            bytes memory fault = _close(closings[i], p, id);
             if (fault.length != 0) emit EntryFailed(id, i, fault);
         }
     }
 
     /// @inheritdoc IPerunika
     function sweep(BasicParams calldata params) external unlocked {
-        bytes32 id = basicId(params);
+        (Params p, bytes32 id) = _identify(params);
         uint8 status = _channels[id].status();
         if (status != CLOSED) revert WrongStatus(id, status);
-        if (block.timestamp <= params.openBefore) revert TooEarly(params.openBefore, block.timestamp);
+        if (block.timestamp <= p.openBefore()) revert TooEarly(p.openBefore(), block.timestamp);
         _channels[id] = ChannelWord.wrap(NONE);
         emit Swept(id);
     }
 
     /// @dev Ends a channel as agreed, or says why not and changes nothing.
-    function _close(Closing calldata c, bytes32 id) private returns (bytes memory fault) {
+    function _close(Closing calldata c, Params p, bytes32 id) private returns (bytes memory fault) {
         ChannelWord word = _channels[id];
         uint8 status = word.status();
         if (status != OPEN && status != DISPUTE) return _statusFault(id, status);
         if (block.timestamp > c.validUntil) return _expiredFault(c.validUntil);
-        fault = _bothFault(c.params, Digests.close(id, c.net, c.validUntil), true, c.aliceSignature, c.bobSignature);
+        fault = _bothFault(p, Digests.close(id, c.net, c.validUntil), true, c.aliceSignature, c.bobSignature);
         if (fault.length != 0) return fault;
         (uint256 toAlice, uint256 toBob) = word.split(word.base() - c.net);
-        _end(id, c.params, status == DISPUTE);
+        _end(id, p, status == DISPUTE);
         emit Closed(id, toAlice, toBob);
-        _pay(c.params, toAlice, toBob);
+        _pay(p, toAlice, toBob);
     }
 }

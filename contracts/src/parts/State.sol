@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BasicParams, ChannelView, DisputeView, Signature, VirtualParams} from "../types/Structs.sol";
+import {Params, locate} from "../types/Params.sol";
 import {ChannelWord} from "../types/ChannelWord.sol";
 import {CheckpointWord, RegisterWord} from "../types/DisputeWords.sol";
 import {CLOSED, NONE} from "../types/Limits.sol";
@@ -11,6 +12,11 @@ import {Signatures} from "../libraries/Signatures.sol";
 
 /// @title Storage, signing domain and lock: what all parts of the contract share.
 abstract contract State is IPerunika {
+    /// @dev One word; a reference to it is found once and used for reading and writing.
+    struct Balance {
+        uint256 amount;
+    }
+
     mapping(bytes32 channelId => ChannelWord) internal _channels;
     mapping(bytes32 channelId => RegisterWord) internal _registers;
     mapping(bytes32 channelId => CheckpointWord) internal _checkpoints;
@@ -21,8 +27,7 @@ abstract contract State is IPerunika {
     /// @dev Outcomes, permanent, one for both parents: ab u96 | ba u96 | deadline u40 | used u8 | running u8.
     mapping(bytes32 virtualId => uint256) internal _virtualChannels;
 
-    /// @inheritdoc IPerunika
-    mapping(address owner => mapping(address asset => uint256)) public vault;
+    mapping(address owner => mapping(address asset => Balance)) internal _vaults;
     /// @inheritdoc IPerunika
     mapping(address owner => mapping(address asset => uint256)) public claims;
     /// @inheritdoc IPerunika
@@ -82,8 +87,8 @@ abstract contract State is IPerunika {
     }
 
     /// @inheritdoc IPerunika
-    function basicId(BasicParams calldata params) public view returns (bytes32) {
-        return _typed(Digests.basic(params));
+    function basicId(BasicParams calldata params) external view returns (bytes32 id) {
+        (, id) = _identify(params);
     }
 
     /// @inheritdoc IPerunika
@@ -92,8 +97,19 @@ abstract contract State is IPerunika {
     }
 
     /// @inheritdoc IPerunika
+    function vault(address owner, address asset) external view returns (uint256) {
+        return _vaults[owner][asset].amount;
+    }
+
+    /// @inheritdoc IPerunika
     function domainSeparator() public view returns (bytes32) {
         return block.chainid == _deployChain ? _deployDomain : Digests.domain(address(this));
+    }
+
+    /// @dev The parameters, read once, and the id that commits to them.
+    function _identify(BasicParams calldata params) internal view returns (Params p, bytes32 id) {
+        p = locate(params);
+        id = _typed(Digests.basic(p));
     }
 
     function _typed(bytes32 structHash) internal view returns (bytes32) {
@@ -112,25 +128,25 @@ abstract contract State is IPerunika {
     /// @dev Whether both sides agree to a content. A side that sends the transaction, or whose owner does where
     /// `ownersCount`, has agreed by that.
     function _bothFault(
-        BasicParams calldata p,
+        Params p,
         bytes32 structHash,
         bool ownersCount,
         Signature calldata alices,
         Signature calldata bobs
     ) internal view returns (bytes memory fault) {
         bytes32 digest = _typed(structHash);
-        if (msg.sender != p.alice && !(ownersCount && msg.sender == p.aliceOwner)) {
-            fault = _signerFault(digest, alices, p.alice);
+        if (msg.sender != p.alice() && !(ownersCount && msg.sender == p.aliceOwner())) {
+            fault = _signerFault(digest, alices, p.alice());
             if (fault.length != 0) return fault;
         }
-        if (msg.sender != p.bob && !(ownersCount && msg.sender == p.bobOwner)) {
-            fault = _signerFault(digest, bobs, p.bob);
+        if (msg.sender != p.bob() && !(ownersCount && msg.sender == p.bobOwner())) {
+            fault = _signerFault(digest, bobs, p.bob());
         }
     }
 
     function _signerFault(bytes32 digest, Signature calldata signature, address expected)
         internal
-        pure
+        view
         returns (bytes memory fault)
     {
         address recovered = Signatures.recover(digest, signature);
@@ -149,12 +165,12 @@ abstract contract State is IPerunika {
     }
 
     /// @dev Frees what a channel occupies. Until openBefore a tombstone stays, so that no id ever opens twice.
-    function _end(bytes32 id, BasicParams calldata p, bool disputed) internal {
+    function _end(bytes32 id, Params p, bool disputed) internal {
         if (disputed) {
             _registers[id] = RegisterWord.wrap(0);
             _checkpoints[id] = CheckpointWord.wrap(0);
         }
-        _channels[id] = ChannelWord.wrap(block.timestamp <= p.openBefore ? CLOSED : NONE);
+        _channels[id] = ChannelWord.wrap(block.timestamp <= p.openBefore() ? CLOSED : NONE);
     }
 
     function _requireUnlocked() private view {

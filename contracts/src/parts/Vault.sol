@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BasicParams, Funding, FundingKind} from "../types/Structs.sol";
+import {Params} from "../types/Params.sol";
+import {Funding, FundingKind} from "../types/Structs.sol";
 import {IERC20} from "../interfaces/IERC20.sol";
 import {IPerunika} from "../interfaces/IPerunika.sol";
 import {Digests} from "../libraries/Digests.sol";
+import {Signatures} from "../libraries/Signatures.sol";
 import {Transfers} from "../libraries/Transfers.sol";
 import {State} from "./State.sol";
 
@@ -13,17 +15,15 @@ abstract contract Vault is State {
     /// @inheritdoc IPerunika
     function deposit(address owner, address asset, uint256 amount) external payable unlocked {
         _pull(asset, amount);
-        vault[owner][asset] += amount;
+        _vaults[owner][asset].amount += amount;
         emit Deposited(owner, asset, amount);
     }
 
     /// @inheritdoc IPerunika
     function withdrawVault(address asset, uint256 amount, address to) external nonReentrant {
-        uint256 balance = vault[msg.sender][asset];
-        if (balance < amount) revert VaultTooLow(msg.sender, asset, balance, amount);
-        unchecked {
-            vault[msg.sender][asset] = balance - amount;
-        }
+        Balance storage balance = _vaults[msg.sender][asset];
+        if (balance.amount < amount) revert VaultTooLow(msg.sender, asset, balance.amount, amount);
+        balance.amount -= amount;
         emit VaultWithdrawn(msg.sender, asset, to, amount);
         Transfers.send(asset, to, amount);
     }
@@ -50,7 +50,7 @@ abstract contract Vault is State {
     }
 
     /// @dev Takes exactly `amount` of a token under the signature that `funding` carries; all commit to this channel.
-    function _pullSigned(bytes32 id, address asset, uint128 amount, Funding calldata funding) internal {
+    function _pullSigned(bytes32 id, address asset, uint256 amount, Funding calldata funding) internal {
         if (funding.kind == FundingKind.PERMIT) {
             _permit(asset, amount, funding);
             _pullToken(asset, msg.sender, amount);
@@ -65,37 +65,29 @@ abstract contract Vault is State {
     }
 
     /// @dev Pays the two sides. bob's part stays in the contract; alice's is sent, or waits as a claim if refused.
-    function _pay(BasicParams calldata p, uint256 toAlice, uint256 toBob) internal {
-        if (toBob != 0) vault[p.bobOwner][p.asset] += toBob;
-        if (toAlice != 0 && !Transfers.trySend(p.asset, p.aliceOwner, toAlice)) {
-            claims[p.aliceOwner][p.asset] += toAlice;
-            emit ClaimRecorded(p.aliceOwner, p.asset, toAlice);
+    function _pay(Params p, uint256 toAlice, uint256 toBob) internal {
+        if (toBob != 0) _vaults[p.bobOwner()][p.asset()].amount += toBob;
+        if (toAlice != 0 && !Transfers.trySend(p.asset(), p.aliceOwner(), toAlice)) {
+            claims[p.aliceOwner()][p.asset()] += toAlice;
+            emit ClaimRecorded(p.aliceOwner(), p.asset(), toAlice);
         }
     }
 
     /// @dev A permit that somebody else has already used still leaves the allowance, so its failure says nothing.
-    function _permit(address asset, uint128 amount, Funding calldata f) private nonReentrant {
+    function _permit(address asset, uint256 amount, Funding calldata f) private nonReentrant {
         if (asset.code.length == 0) revert NoCode(asset);
-        try IERC20(asset)
-            .permit(msg.sender, address(this), amount, f.validUntil, f.signature.v, f.signature.r, f.signature.s) {}
-            catch {}
+        (uint8 v, bytes32 s) = Signatures.split(f.signature);
+        IERC20 token = IERC20(asset);
+        try token.permit(msg.sender, address(this), amount, f.validUntil, v, f.signature.r, s) {} catch {}
     }
 
     /// @dev The nonce commits the authorisation to this channel and amount.
-    function _pullAuthorized(bytes32 id, address asset, uint128 amount, Funding calldata f) private nonReentrant {
+    function _pullAuthorized(bytes32 id, address asset, uint256 amount, Funding calldata f) private nonReentrant {
         uint256 before = _balance(asset);
-        IERC20(asset)
-            .receiveWithAuthorization(
-                f.from,
-                address(this),
-                amount,
-                0,
-                f.validUntil,
-                keccak256(abi.encode(id, amount)),
-                f.signature.v,
-                f.signature.r,
-                f.signature.s
-            );
+        (uint8 v, bytes32 s) = Signatures.split(f.signature);
+        bytes32 nonce = keccak256(abi.encode(id, amount));
+        IERC20 token = IERC20(asset);
+        token.receiveWithAuthorization(f.from, address(this), amount, 0, f.validUntil, nonce, v, f.signature.r, s);
         _requireRaised(asset, before, amount);
     }
 
@@ -103,9 +95,8 @@ abstract contract Vault is State {
         uint256 before = _balance(asset);
         (bool done, bytes memory answer) =
             asset.call(abi.encodeCall(IERC20.transferFrom, (from, address(this), amount)));
-        if (!done || (answer.length != 0 && !abi.decode(answer, (bool)))) {
-            revert TransferFailed(asset, from, address(this), amount);
-        }
+        bool agreed = answer.length == 0 || (answer.length >= 32 && abi.decode(answer, (uint256)) == 1);
+        if (!done || !agreed) revert TransferFailed(asset, from, address(this), amount);
         _requireRaised(asset, before, amount);
     }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {OpenTerms} from "./OpenTerms.sol";
+
 // What calls carry. Amounts are in the smallest unit of the asset, times in Unix seconds.
 // Every struct but the checkpoint is made of fixed words: decoding is cheap and has one form only.
 
-/// @dev r, s, v of a 65-byte signature; v is 27 or 28, s is low. All zero where no signature is needed.
+/// @dev A 65-byte signature r, s, v (s low, v 27 or 28) in the two words of EIP-2098: vs = s | (v - 27) << 255.
+/// Both are 0 where no signature is needed.
 struct Signature {
     bytes32 r;
-    bytes32 s;
-    uint8 v;
+    bytes32 vs;
 }
 
 /// @dev A basic channel for its whole life; its EIP-712 digest is the channel id. alice = member, bob = hub.
@@ -39,9 +41,7 @@ struct VirtualParams {
 /// @dev One opening: what both sides put in, and the hub's signature on Open (zero when bobOwner sends).
 struct Opening {
     BasicParams params;
-    uint128 memberDeposit;
-    uint128 hubDeposit;
-    uint64 validUntil;
+    OpenTerms terms;
     Signature hubSignature;
 }
 
