@@ -102,7 +102,9 @@ class FlashStore:
                 total_bytes += entry_bytes(key, value)
                 records += 1
         if payload_bytes > MAX_PAYLOAD_BYTES:
-            raise LocalError("store-bounds", "one commit of more than %d bytes" % MAX_PAYLOAD_BYTES, "commit less at once")
+            raise LocalError(
+                "store-bounds", "one commit of more than %d bytes" % MAX_PAYLOAD_BYTES, "commit less at once"
+            )
         if records > MAX_RECORDS or total_bytes > self._max_total_bytes:
             raise LocalError("store-full", "too many or too large records", "close channels that are done")
 
