@@ -6,12 +6,12 @@ left out on a direct link, where an id may also be a 4-byte handle (protocol.md 
 
 from perunika import cbor
 from perunika.errors import LocalError, PeerError
-from perunika.evidence import unpack_evidence
+from perunika.evidence import EVIDENCE
 from perunika.structs import (
     BasicParams, ChainView, Checkpoint, Close, Finish, Open, Reading, Ready, Receipt, Start, Terms, VirtualParams,
     Withdraw,
 )
-from perunika.value import Value, check
+from perunika.value import Value, check, unpack_item
 
 MAX_BYTES = 2048  # a checkpoint with a full bitmap fits
 
@@ -52,7 +52,7 @@ TABLE = (
     (9, "VirtualOpened", (
         ("virtual", "bytes32"), ("nid", "uint64"), ("member_signature", "signature"),
         ("hub_signature", "signature"), ("params", (VirtualParams, "?")), ("payer_random", "bytes32?"),
-        ("payee_nonce", "bytes32?"))),
+        ("payee_nonce", "bytes32?"), ("fee", "amount?"))),
     (10, "NotOk", (
         ("virtual", "bytes32"), ("code", "word"), ("text", "text"), ("channel", "bytes32?"), ("nid", "uint64?"),
         ("version", "uint40?"), ("signature", "signature?"))),
@@ -68,13 +68,15 @@ TABLE = (
     (16, "Tick", (("id", "route"), ("k", "uint32"), ("tick", "bytes32"))),
     (17, "Ack", (("id", "route"), ("amount", "amount"), ("served", "uint64?"))),
     (18, "WantVoucher", (("id", "route"), ("amount", "amount"))),
-    (19, "CloseRequest", (("id", "route"),)),
+    (19, "CloseRequest", (("virtual", "bytes32"), ("signature", "signature"))),
     (20, "CloseLeg", (
-        ("virtual", "bytes32"), ("signature", "signature"), ("forward", "evidence?"), ("backward", "evidence?"))),
-    (21, "LegClosed", (("channel", "bytes32"), ("nid", "uint64"), ("version", "uint40"), ("signature", "signature"))),
+        ("virtual", "bytes32"), ("signature", "signature"), ("forward", EVIDENCE), ("backward", EVIDENCE))),
+    (21, "LegClosed", (
+        ("channel", "bytes32"), ("nid", "uint64"), ("version", "uint40"), ("signature", "signature"),
+        ("virtual", "bytes32?"))),
     (22, "Collect", (
-        ("virtual", "bytes32"), ("nid", "uint64"), ("signature", "signature?"), ("forward", "evidence?"),
-        ("backward", "evidence?"))),
+        ("virtual", "bytes32"), ("nid", "uint64"), ("signature", "signature?"), ("forward", EVIDENCE),
+        ("backward", EVIDENCE))),
     (23, "Collected", (("virtual", "bytes32"), ("signature", "signature"))),
     (24, "CheckpointOffer", (("checkpoint", Checkpoint), ("signature", "signature"))),
     (25, "CheckpointSigned", (("channel", "bytes32"), ("version", "uint40"), ("signature", "signature"))),
@@ -86,7 +88,7 @@ TABLE = (
     (31, "Resumed", (
         ("params", VirtualParams), ("payer_random", "bytes32"), ("payee_nonce", "bytes32"),
         ("terms", Terms), ("terms_signature", "signature"), ("ready", Ready), ("ready_signature", "signature"),
-        ("forward", "evidence?"))),
+        ("forward", EVIDENCE))),
     (32, "ChainViewRequest", (("channel", "bytes32"), ("virtual", "bytes32"), ("nonce", "bytes32"))),
     (33, "ChainView", (("view", ChainView), ("signature", "signature"))),
     (34, "Reading", (("reading", Reading), ("signature", "signature"))),
@@ -159,13 +161,10 @@ def _optional(kind):
 
 
 def _to_item(kind, value):
-    if isinstance(value, Value):
-        return value.pack()
-    if type(kind) is not str or kind == "evidence?":
-        raise LocalError("value.kind", "a struct is needed here")
     if kind == "route":
         return check("uint32" if type(value) is int else "bytes32", value)
-    return check(kind, value)
+    check(kind, value)
+    return value.pack() if isinstance(value, Value) else value
 
 
 def decode(raw, max_bytes=MAX_BYTES):
@@ -191,15 +190,9 @@ def decode(raw, max_bytes=MAX_BYTES):
 
 
 def _from_item(kind, item):
-    if type(kind) is tuple:
-        kind = kind[0]
-    if type(kind) is not str:
-        return kind.unpack(item)
     if kind == "route":
         return check("uint32" if type(item) is int else "bytes32", item)
-    if kind == "evidence?":
-        return unpack_evidence(item)
-    return check(kind, item)
+    return check(kind, unpack_item(kind, item))
 
 
 def peek(raw):

@@ -80,23 +80,27 @@ for _bits in (8, 16, 32, 40, 64, 96, 128, 256):
 
 
 def check(kind, value):
-    """Return ``value`` if it fits ``kind``; ``kind?`` also allows ``None``; ``[kind]`` is a tuple of them.
+    """Return ``value`` if it fits ``kind``, else raise ``LocalError``.
 
-    A class as kind asks for an instance of it. Raises ``LocalError``.
+    A kind is a word of ``KINDS`` (with "?": ``None`` too), a class, or a tuple of classes that ends in "?"
+    (one of them, or ``None``) or in "*" (a tuple of them).
     """
     if type(kind) is str:
         if kind[-1] == "?":
-            return None if value is None else check(kind[:-1], value)
-        if kind[0] == "[":
-            if type(value) is not tuple:
-                raise LocalError("value.kind", "not a tuple: " + _show(value))
-            for item in value:
-                check(kind[1:-1], item)
-            return value
+            if value is None:
+                return None
+            kind = kind[:-1]
         test, bound = KINDS[kind]
         return test(bound, value)
-    if type(value) is not kind:
-        raise LocalError("value.kind", "not a " + kind.__name__ + ": " + _show(value))
+    if type(kind) is not tuple:
+        kind = (kind, "")
+    if kind[-1] == "*":
+        if type(value) is not tuple:
+            raise LocalError("value.kind", "not a tuple: " + _show(value))
+        for item in value:
+            check(kind[:-1] + ("",), item)
+    elif not (value is None and kind[-1] == "?") and type(value) not in kind[:-1]:
+        raise LocalError("value.kind", "not a " + kind[0].__name__ + ": " + _show(value))
     return value
 
 
@@ -160,7 +164,7 @@ class Value:
         if type(items) is not list or len(items) != len(fields):
             raise PeerError("message.shape", "%s must be an array of %d items" % (cls.__name__, len(fields)))
         try:
-            return cls(*[_unpack(fields[i][1], items[i]) for i in range(len(fields))])
+            return cls(*[unpack_item(fields[i][1], items[i]) for i in range(len(fields))])
         except LocalError as error:
             raise PeerError(error.code, error.text)
 
@@ -173,9 +177,19 @@ def _pack(item):
     return item
 
 
-def _unpack(kind, item):
-    if type(kind) is not str:
+def unpack_item(kind, item):
+    """Return the field of ``kind`` that ``pack`` wrote as ``item``; wrong shapes raise ``PeerError``."""
+    if type(kind) is str:
+        return item
+    if type(kind) is not tuple:
         return kind.unpack(item)
-    if kind[0] == "[" and type(item) is list:
-        return tuple([_unpack(kind[1:-1], each) for each in item])
-    return item
+    if kind[-1] == "*":
+        if type(item) is not list:
+            raise PeerError("message.shape", "an array is needed here")
+        return tuple([kind[0].unpack(each) for each in item])
+    if item is None:
+        return None
+    for choice in kind[:-1]:
+        if type(item) is list and len(item) == len(choice.FIELDS):
+            return choice.unpack(item)
+    raise PeerError("message.shape", "%s must be an array of another size" % kind[0].__name__)

@@ -1,10 +1,10 @@
 """Keccak-256 as Ethereum uses it, in plain Python on small ints.
 
-A lane of 64 bits does not fit a small int on any port and would be garbage at every operation, so the state is a flat list of words that do: two of
-32 bits per lane where ints of 63 bits cost nothing, four of 16 bits on 32-bit boards. Rotating a lane by
-``r`` is then a choice of two words and a shift; which words and which shift is read from tables that one
-pass over the offsets builds at import. Source: FIPS 202 section 3.2, with the padding byte 0x01 of the
-original Keccak submission instead of SHA-3's 0x06.
+A lane of 64 bits fits a small int on no port and would be garbage at every operation, so the state is a flat
+list of words that fit: two of 32 bits per lane where small ints have 63 bits, four of 16 bits on 32-bit
+boards. Rotating a lane by ``r`` is then a choice of two words and a shift; which words and which shift is
+read from tables that one pass over the offsets builds at import. Source: FIPS 202 section 3.2, with the
+padding byte 0x01 of the original Keccak submission instead of SHA-3's 0x06.
 """
 
 import struct

@@ -10,7 +10,7 @@ used often, and the odd multiples 1..15 (512 bytes) for a point used once.
 """
 
 from perunika.crypto.field import P, reduce
-from perunika.crypto.points import add, add_any, add_to_each, double, double_affine, to_affine
+from perunika.crypto.points import add, add_any, double, double_affine, to_affine
 from perunika.crypto.signature import N
 
 TEETH = 6
@@ -27,8 +27,30 @@ _B1 = -0xE4437ED6010E88286F547FA90ABFE4C3
 _A2 = 0x114CA50F7A8E2F3F657C1108D9D44CFD8
 
 
-def _pack(points):
-    return b"".join([x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in points])
+def _read(table, at):
+    return int.from_bytes(table[at : at + 32], "big"), int.from_bytes(table[at + 32 : at + 64], "big")
+
+
+def _write(table, at, x, y):
+    table[at : at + 32] = x.to_bytes(32, "big")
+    table[at + 32 : at + 64] = y.to_bytes(32, "big")
+
+
+def _grow(table, count, step):
+    # Behind the first ``count`` points of the table, write each of them plus the affine point ``step``, for
+    # the price of one inversion. No pair is equal or opposite: tables only add distinct small multiples of a
+    # point of prime order. Points stay packed; as ints they would need four times the heap.
+    products, running = [], 1
+    for i in range(count):
+        products.append(running)
+        running = reduce(running * (_read(table, i << 6)[0] - step[0]))
+    recip = inverse(running, P)
+    for i in range(count - 1, -1, -1):
+        x, y = _read(table, i << 6)
+        slope = reduce((y - step[1]) * reduce(recip * products[i]))
+        recip = reduce(recip * (x - step[0]))
+        x3 = (slope * slope - x - step[0]) % P
+        _write(table, (count + i) << 6, x3, (slope * (x - x3) - y) % P)
 
 
 def comb_tables(point, halves=1):
@@ -45,13 +67,14 @@ def comb_tables(point, halves=1):
 
 def _comb_table(teeth):
     # Entry i is the last tooth plus each other tooth k with the sign that bit k of i says.
+    table = bytearray(64 << (TEETH - 1))
     x, y, z = teeth[-1][0], teeth[-1][1], 1
     for px, py in teeth[:-1]:
         x, y, z = add(x, y, z, px, P - py)
-    entries = [to_affine(x, y, z)]
-    for tooth in teeth[:-1]:
-        entries += add_to_each(entries, double_affine(tooth))
-    return _pack(entries)
+    _write(table, 0, *to_affine(x, y, z))
+    for k in range(TEETH - 1):
+        _grow(table, 1 << k, double_affine(teeth[k]))
+    return table
 
 
 def comb_digits(scalar):
@@ -89,26 +112,25 @@ def _window_digits(odd):
 
 def once_streams(point, scalar):
     """Return the streams of scalar * point for a point seen once; 0 <= scalar < N, public."""
-    entries = [point]
+    table = bytearray(64 << (WINDOW_BITS - 1))
+    _write(table, 0, *point)
     step = double_affine(point)
-    for _ in range(WINDOW_BITS - 1):
-        entries += add_to_each(entries, step)
+    for k in range(WINDOW_BITS - 1):
+        _grow(table, 1 << k, step)
         step = double_affine(step)
-    turned = [(x * BETA % P, y) for x, y in entries]
+    turned = bytearray(table)
+    for at in range(0, len(table), 64):
+        turned[at : at + 32] = (_read(table, at)[0] * BETA % P).to_bytes(32, "big")
     k1, k2 = split(scalar)
-    return [
-        (_pack(entries), _window_digits(k1), WINDOW_BITS),
-        (_pack(turned), _window_digits(k2), WINDOW_BITS),
-    ]
+    return [(table, _window_digits(k1), WINDOW_BITS), (turned, _window_digits(k2), WINDOW_BITS)]
 
 
 def _entry(table, digit):
     # Digits of the upper half are positive; the lower half mirrors them. No branch: the digit may be secret.
     half = len(table) >> 6
     positive = digit // half
-    at = ((digit ^ (positive - 1)) & (half - 1)) << 6
-    y = int.from_bytes(table[at + 32 : at + 64], "big")
-    return int.from_bytes(table[at : at + 32], "big"), (2 * positive - 1) * y
+    x, y = _read(table, ((digit ^ (positive - 1)) & (half - 1)) << 6)
+    return x, (2 * positive - 1) * y
 
 
 def _walk(streams, mask, plus):

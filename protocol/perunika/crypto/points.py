@@ -59,24 +59,3 @@ def to_affine(x, y, z):
 def double_affine(point):
     """Return twice an affine point as an affine pair."""
     return to_affine(*double(point[0], point[1], 1))
-
-
-def add_to_each(points, step):
-    """Return [p + step for p in points], all affine, for the price of one inversion.
-
-    Every pair must be neither equal nor opposite; the tables only add distinct small multiples of a point
-    of prime order, which never are.
-    """
-    products, running = [], 1
-    for x, _ in points:
-        products.append(running)
-        running = reduce(running * (x - step[0]))
-    recip = inverse(running, P)
-    sums = [None] * len(points)
-    for i in range(len(points) - 1, -1, -1):
-        x, y = points[i]
-        slope = reduce((y - step[1]) * reduce(recip * products[i]))
-        recip = reduce(recip * (x - step[0]))
-        x3 = (slope * slope - x - step[0]) % P
-        sums[i] = (x3, (slope * (x - x3) - y) % P)
-    return sums

@@ -67,7 +67,7 @@ def _curve_point(x, odd):
     y = square_root((x * x * x + 7) % P)
     if y is None:
         return None
-    return x, (y if y & 1 == odd else -y)
+    return x, (y if y & 1 == odd else P - y)
 
 
 def _recover_point(digest, r, s, odd):

@@ -10,7 +10,7 @@ def secret_number(secret):
     """Return a 32-byte secret as a number in 1..N-1; LocalError ``bad-key`` when it is not one."""
     number = int.from_bytes(secret, "big")
     if len(secret) != 32 or not 0 < number < N:
-        raise LocalError("bad-key", "a private key is 32 bytes from 1 to the curve order less 1", "derive_secret makes one")
+        raise LocalError("bad-key", "a private key is 32 bytes, 1 to the order less 1", "derive_secret makes one")
     return number
 
 

@@ -1,0 +1,244 @@
+"""The hub opens a virtual channel (Paper Fig. 26, Ingrid's part; R7): payer's member, payee's member, then the hub.
+
+The hub signs both legs in one step, after both members have signed; until then nobody is exposed. It cancels νa
+only if it never signed νb.
+"""
+
+from perunika.context import request_id
+from perunika.errors import PeerError
+from perunika.fees import check_capacity, virtual_fee
+from perunika.ledger import (
+    check_signature, digest_of, free_cash, held, leg_blocked, load_basic, new_leg, put_version, require_usable,
+)
+from perunika.phases import advance
+from perunika.policies import AHEAD_S
+from perunika.records import ALICE, HUB, Funding, Nano, Version, basic_key, funding_key, nano_key
+from perunika.structs import PAYEE_LEG, PAYER_LEG, ZERO_ADDRESS, virtual_salt
+
+
+def on_open_virtual(ctx, me, message):
+    """Check the request, keep νa v1 with the member's signature, offer νb to the payee's member."""
+    params = message["params"]
+    virtual_id = params.digest(ctx.domain)
+    known = ctx.load(Funding, funding_key(HUB, virtual_id))
+    if known is not None:
+        _answer_again(ctx, me, virtual_id, known)
+        return
+    payer_basic = load_basic(ctx, params.payer_channel)
+    require_usable(ctx, payer_basic)
+    if payer_basic.ab < payer_basic.due:
+        raise PeerError("fee.unpaid", "a fee of an earlier opening is unpaid", "send the basic-channel voucher")
+    payer_basic, nano = new_leg(ctx, payer_basic, virtual_id, message["nid"], PAYER_LEG)
+    alice, bob = leg_blocked(params, PAYER_LEG)
+    first = Version(1, alice, bob, None, None)
+    check_signature(ctx, payer_basic, nano, first, ALICE, message["signature"])
+    payer_basic, nano = put_version(ctx, payer_basic, nano, first.replace(alice=message["signature"]))
+    funding = Funding(
+        HUB, params, message["payer_random"], message["payee_nonce"], "offered", nano.nid, 0, 0, ctx.now, None, None,
+        None, None,
+    )  # fmt: skip
+    try:
+        funding = _offer(ctx, me, virtual_id, funding, payer_basic)
+    except PeerError as error:
+        refuse(ctx, me, virtual_id, funding, "NotOk", error.code, error.text)
+        return
+    ctx.save(funding_key(HUB, virtual_id), funding)
+    repeat(ctx, me, virtual_id, funding)
+    ctx.later(HUB, virtual_id)
+
+
+def _offer(ctx, me, virtual_id, funding, payer_basic):
+    """Check the hub's own conditions and reserve νb; returns the funding with its number, or raises ``PeerError``."""
+    params = funding.params
+    fee = _check_params(ctx, me, params, funding)
+    if free_cash(payer_basic)[ALICE] < fee:
+        raise PeerError("fee.funds", "the channel has no %d wei left for the fee" % fee, "top up the channel")
+    payee_basic = load_basic(ctx, params.payee_channel)
+    require_usable(ctx, payee_basic)
+    payee_basic, nano = new_leg(ctx, payee_basic, virtual_id, payee_basic.next_odd, PAYEE_LEG)
+    alice, bob = leg_blocked(params, PAYEE_LEG)
+    put_version(ctx, payee_basic, nano, Version(1, alice, bob, None, None))
+    return funding.replace(nid_b=nano.nid, fee=fee)
+
+
+def _check_params(ctx, me, params, funding):
+    policy = me.policy
+    if params.salt != virtual_salt(funding.payer_random, funding.payee_nonce):
+        raise PeerError("virtual.salt", "the salt is not made of both sides' random bytes")
+    if params.payer == params.payee or ZERO_ADDRESS in (params.payer, params.payee):
+        raise PeerError("virtual.parties", "payer and payee must be two keys")
+    if params.payer_channel == params.payee_channel:
+        raise PeerError("virtual.loop", "payer and payee have the same basic channel")
+    if not policy.min_window_s <= params.window <= policy.max_window_s:
+        raise PeerError("virtual.window", "window of %d s is outside the hub's limits" % params.window)
+    if not ctx.now < params.validity <= ctx.now + min(policy.max_validity_s, AHEAD_S):
+        raise PeerError("virtual.validity", "validity %d is outside the hub's limits" % params.validity)
+    check_capacity(policy.fees, params.payer_capacity)
+    if uncollected(ctx) >= policy.max_uncollected:
+        raise PeerError("hub.busy", "too many channels wait to be collected (R19)", "try again later")
+    return virtual_fee(policy.fees, params.payer_capacity, params.validity, ctx.now)
+
+
+def uncollected(ctx):
+    """Return how many virtual channels were paid early and not yet collected (R19)."""
+    raw = ctx.view.get(b"u")
+    return int.from_bytes(raw, "big") if raw is not None else 0
+
+
+def refuse(ctx, me, virtual_id, funding, event, code, text):
+    """Refuse an opening: sign νa v2 = (0, 0) first and, if νb was offered, its v2 too (details.md "Refusal").
+
+    Safe only because the hub has not signed νb v1; ``advance`` allows it from phase "offered" alone (R7).
+    """
+    phase = advance(HUB, funding.phase, event)
+    basic = load_basic(ctx, funding.params.payer_channel)
+    nano = ctx.load(Nano, nano_key(funding.params.payer_channel, funding.nid_a))
+    second = Version(2, 0, 0, None, None)
+    put_version(ctx, basic, nano, second.replace(bob=me.key.sign(digest_of(ctx, nano, second))))
+    if funding.nid_b:
+        _withdraw_offer(ctx, me, funding)
+    funding = funding.replace(phase=phase, reason=("%s:%s" % (code, text))[:200])
+    ctx.save(funding_key(HUB, virtual_id), funding)
+    repeat(ctx, me, virtual_id, funding)
+    ctx.later(HUB, virtual_id)
+    ctx.notify("virtual refused", virtual=virtual_id, code=code, text=text)
+
+
+def _withdraw_offer(ctx, me, funding):
+    """Replace the offered νb by its signed v2 = (0, 0): what it reserved is free again, v1 is never signed."""
+    basic = load_basic(ctx, funding.params.payee_channel)
+    nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
+    alice, bob = held(nano)
+    second = Version(2, 0, 0, None, None)
+    second = second.replace(bob=me.key.sign(digest_of(ctx, nano, second)))
+    ctx.save(nano_key(nano.channel_id, nano.nid), nano.replace(versions=(second,)))
+    basic = basic.replace(held_alice=basic.held_alice - alice, held_bob=basic.held_bob - bob)
+    ctx.save(basic_key(nano.channel_id), basic)
+
+
+def on_leg_signed(ctx, me, message):
+    """A member's signature: on νb v1 it completes the opening, on a version 2 it completes a refusal."""
+    nano = ctx.load(Nano, nano_key(message["channel"], message["nid"]))
+    if nano is None:
+        return  # retired long ago: the answer was repeated
+    virtual_id = nano.state
+    funding = ctx.load(Funding, funding_key(HUB, virtual_id))
+    basic = load_basic(ctx, nano.channel_id)
+    version = nano.find(message["version"])
+    if version is None or funding is None:
+        _answer_again(ctx, me, virtual_id, funding)
+        return
+    check_signature(ctx, basic, nano, version, ALICE, message["signature"])
+    if message["version"] == 1 and nano.app == PAYEE_LEG:
+        _complete(ctx, me, virtual_id, funding, basic, nano, version.replace(alice=message["signature"]))
+    elif message["version"] == 2 and version.terminal() and funding.phase in ("refusing", "refused"):
+        basic, nano = put_version(ctx, basic, nano, version.replace(alice=message["signature"]))
+        _refusal_answered(ctx, virtual_id, funding)
+
+
+def _complete(ctx, me, virtual_id, funding, payee_basic, payee_nano, first):
+    """Countersign both legs in this one step (one database transaction), charge the fee, tell both members."""
+    if funding.phase != "offered":
+        _answer_again(ctx, me, virtual_id, funding)
+        return
+    phase = advance(HUB, funding.phase, "LegSigned")
+    first = first.replace(bob=me.key.sign(digest_of(ctx, payee_nano, first)))
+    put_version(ctx, payee_basic, payee_nano, first)
+    params = funding.params
+    payer_basic = load_basic(ctx, params.payer_channel)
+    payer_nano = ctx.load(Nano, nano_key(params.payer_channel, funding.nid_a))
+    other = payer_nano.find(1)
+    other = other.replace(bob=me.key.sign(digest_of(ctx, payer_nano, other)))
+    payer_basic = payer_basic.replace(due=payer_basic.due + funding.fee)
+    put_version(ctx, payer_basic, payer_nano, other)
+    funding = funding.replace(phase=phase)
+    ctx.save(funding_key(HUB, virtual_id), funding)
+    ctx.settled(HUB, virtual_id)
+    _tell_opened(ctx, me, virtual_id, funding)
+    ctx.notify("virtual opened", virtual=virtual_id, role="hub", capacity=params.payer_capacity, fee=funding.fee)
+
+
+def _tell_opened(ctx, me, virtual_id, funding):
+    params = funding.params
+    for channel_id, nid in ((params.payer_channel, funding.nid_a), (params.payee_channel, funding.nid_b)):
+        nano = ctx.load(Nano, nano_key(channel_id, nid))
+        first = nano.find(1) if nano is not None else None
+        if first is None or not first.complete():
+            continue
+        body = {"virtual": virtual_id, "nid": nid, "member_signature": first.alice, "hub_signature": first.bob}
+        if nano.app == PAYER_LEG:
+            body["fee"] = funding.fee
+        name = "OpenVirtual" if nano.app == PAYER_LEG else "OfferLeg"
+        member = load_basic(ctx, channel_id).params.alice
+        me.send(ctx, member, "VirtualOpened", body, request_id(name, virtual_id))
+
+
+def _refusal_answered(ctx, virtual_id, funding):
+    nano = ctx.load(Nano, nano_key(funding.params.payer_channel, funding.nid_a))
+    other = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b)) if funding.nid_b else None
+    if nano is not None and nano.final() is None:
+        return
+    if funding.phase == "refusing":
+        ctx.save(funding_key(HUB, virtual_id), funding.replace(phase=advance(HUB, "refusing", "LegSigned")))
+    if other is None or other.final() is not None:
+        ctx.settled(HUB, virtual_id)
+
+
+def on_not_ok(ctx, me, message):
+    """The payee's member refuses our offer; only a hint, but enough to refuse as long as we have not signed νb."""
+    virtual_id = message["virtual"]
+    funding = ctx.load(Funding, funding_key(HUB, virtual_id))
+    if funding is None or funding.phase != "offered" or not funding.nid_b:
+        return
+    if message.sender != load_basic(ctx, funding.params.payee_channel).params.alice:
+        raise PeerError("message.sender", "a refusal from somebody who was not asked")
+    refuse(ctx, me, virtual_id, funding, "NotOk", message["code"], message["text"])
+
+
+def _answer_again(ctx, me, virtual_id, funding):
+    if funding is None:
+        return
+    if funding.phase in ("offered", "refusing"):
+        repeat(ctx, me, virtual_id, funding)
+    elif funding.phase == "refused":
+        _send_not_ok(ctx, me, virtual_id, funding)
+    else:
+        _tell_opened(ctx, me, virtual_id, funding)
+
+
+def repeat(ctx, me, virtual_id, funding):
+    """Send (or repeat) the offer, or after the time-out or a refusal the signed refusals."""
+    if funding.phase == "offered":
+        if ctx.now > funding.asked_s + me.policy.offer_timeout_s:
+            refuse(ctx, me, virtual_id, funding, "time-out", "payee.silent", "the payee's member did not answer")
+            return
+        body = {
+            "params": funding.params, "payer_random": funding.payer_random, "payee_nonce": funding.payee_nonce,
+            "nid": funding.nid_b,
+        }  # fmt: skip
+        member = load_basic(ctx, funding.params.payee_channel).params.alice
+        me.send(ctx, member, "OfferLeg", body, request_id("OfferLeg", virtual_id))
+        return
+    _send_not_ok(ctx, me, virtual_id, funding)
+
+
+def _send_not_ok(ctx, me, virtual_id, funding):
+    code, _, text = funding.reason.partition(":")
+    params = funding.params
+    nano = ctx.load(Nano, nano_key(params.payer_channel, funding.nid_a))
+    second = nano.find(2) if nano is not None else None
+    if second is not None:
+        body = {
+            "virtual": virtual_id, "code": code, "text": text, "channel": params.payer_channel, "nid": nano.nid,
+            "version": 2, "signature": second.bob,
+        }  # fmt: skip
+        member = load_basic(ctx, params.payer_channel).params.alice
+        me.send(ctx, member, "NotOk", body, request_id("OpenVirtual", virtual_id))
+    other = ctx.load(Nano, nano_key(params.payee_channel, funding.nid_b)) if funding.nid_b else None
+    if other is not None and other.final() is None:
+        body = {
+            "virtual": virtual_id, "channel": params.payee_channel, "nid": other.nid, "version": 2,
+            "signature": other.find(2).bob,
+        }  # fmt: skip
+        member = load_basic(ctx, params.payee_channel).params.alice
+        me.send(ctx, member, "CancelLeg", body, request_id("OfferLeg", virtual_id))

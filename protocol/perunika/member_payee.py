@@ -1,0 +1,249 @@
+"""The payee's member: signs νb first, closes it against the payee's best voucher (Paper Fig. 26 and 29, Bob's part)."""
+
+from perunika.context import request_id
+from perunika.crypto import verify
+from perunika.errors import PeerError
+from perunika.evidence import check_evidence
+from perunika.ledger import (
+    check_signature, clamp_net, digest_of, leg_blocked, leg_final, load_basic, new_leg, put_version, require_usable,
+)
+from perunika.phases import advance
+from perunika.policies import AHEAD_S
+from perunika.records import BOB, PAYEE_MEMBER, Funding, Nano, Version, funding_key, nano_key
+from perunika.structs import PAYEE_LEG, Finish, virtual_salt
+
+
+def on_offer_leg(ctx, me, message):
+    """The hub offers νb: if we serve this payee and the hub can pay, sign version 1 first (R7)."""
+    params = message["params"]
+    virtual_id = params.digest(ctx.domain)
+    known = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
+    if known is None:
+        try:
+            known = _accept(ctx, me, message, params, virtual_id)
+        except PeerError as error:
+            body = {"virtual": virtual_id, "code": error.code, "text": error.text}
+            me.reply(ctx, message, "NotOk", body)
+            return
+    _send_first(ctx, me, message, known)
+
+
+def _accept(ctx, me, message, params, virtual_id):
+    """Check the offer, sign νb version 1 and return the saved ``Funding``; raises ``PeerError`` to refuse."""
+    basic = load_basic(ctx, params.payee_channel)
+    require_usable(ctx, basic)
+    _check_offer(ctx, me, params, message)
+    basic, nano = new_leg(ctx, basic, virtual_id, message["nid"], PAYEE_LEG)
+    alice, bob = leg_blocked(params, PAYEE_LEG)
+    first = Version(1, alice, bob, None, None)
+    first = first.replace(alice=me.key.sign(digest_of(ctx, nano, first)))
+    put_version(ctx, basic, nano, first)
+    funding = Funding(
+        PAYEE_MEMBER, params, message["payer_random"], message["payee_nonce"], "signed", 0, nano.nid, 0, ctx.now,
+        None, None, None, None,
+    )  # fmt: skip
+    ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding)
+    ctx.later(PAYEE_MEMBER, virtual_id)
+    return funding
+
+
+def _check_offer(ctx, me, params, message):
+    policy = me.policy
+    if ctx.view.get(b"p" + params.payee) is None:
+        raise PeerError("payee.unknown", "this member does not serve that payee key")
+    if params.payer == params.payee or params.payer == b"\x00" * 20:
+        raise PeerError("virtual.parties", "payer and payee must be two keys")
+    if params.salt != virtual_salt(message["payer_random"], message["payee_nonce"]):
+        raise PeerError("virtual.salt", "the salt is not made of both sides' random bytes")
+    if params.payer_channel == params.payee_channel:
+        raise PeerError("virtual.loop", "payer and payee have the same basic channel")
+    if not policy.min_window_s <= params.window <= policy.max_window_s:
+        raise PeerError("virtual.window", "window of %d s is outside our limits" % params.window)
+    if not ctx.now < params.validity <= ctx.now + min(policy.max_validity_s, AHEAD_S):
+        raise PeerError("virtual.validity", "validity %d is not acceptable" % params.validity)
+
+
+def serve_payee(ctx, me, payee):
+    """Let ``payee``'s virtual channels end in our basic channel."""
+    ctx.view.put(b"p" + payee, b"\x01")
+
+
+def _send_first(ctx, me, message, funding):
+    nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
+    first = nano.find(1) if nano is not None else None
+    if first is not None:
+        body = {"channel": nano.channel_id, "nid": nano.nid, "version": 1, "signature": first.alice}
+        me.reply(ctx, message, "LegSigned", body)
+
+
+def on_virtual_opened(ctx, me, message):
+    """The hub countersigned νb: keep it and hand everything to the payee key, which decides whether to serve."""
+    virtual_id = message["virtual"]
+    funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
+    if funding.phase == "signed":
+        phase = advance(PAYEE_MEMBER, funding.phase, "VirtualOpened")
+        basic = load_basic(ctx, funding.params.payee_channel)
+        nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
+        first = nano.find(1)
+        check_signature(ctx, basic, nano, first, BOB, message["hub_signature"])
+        put_version(ctx, basic, nano, first.replace(bob=message["hub_signature"]))
+        funding = funding.replace(phase=phase)
+        ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding)
+        ctx.settled(PAYEE_MEMBER, virtual_id)
+        ctx.notify("virtual opened", virtual=virtual_id, role="payee's member", capacity=funding.params.payer_capacity)
+    tell_payee(ctx, me, virtual_id, funding)
+
+
+def tell_payee(ctx, me, virtual_id, funding):
+    """Send (or repeat) to the payee key what proves that its leg stands."""
+    nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
+    first = nano.find(1) if nano is not None else None
+    if first is None or not first.complete():
+        return
+    body = {
+        "virtual": virtual_id, "nid": nano.nid, "member_signature": first.alice, "hub_signature": first.bob,
+        "params": funding.params, "payer_random": funding.payer_random, "payee_nonce": funding.payee_nonce,
+    }  # fmt: skip
+    me.send(ctx, funding.params.payee, "VirtualOpened", body, request_id("VirtualOpened", virtual_id))
+
+
+def on_cancel_leg(ctx, me, message):
+    """The hub withdraws its offer, signing version 2 = (0, 0) first; countersign and forget the leg."""
+    virtual_id = message["virtual"]
+    funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
+    if funding is None:
+        raise PeerError("virtual.unknown", "no leg was signed for this offer")
+    nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
+    if funding.phase != "cancelled":
+        phase = advance(PAYEE_MEMBER, funding.phase, "CancelLeg")
+        basic = load_basic(ctx, nano.channel_id)
+        second = Version(2, 0, 0, None, None)
+        check_signature(ctx, basic, nano, second, BOB, message["signature"])
+        second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)), bob=message["signature"])
+        basic, nano = put_version(ctx, basic, nano, second)
+        ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding.replace(phase=phase))
+        ctx.settled(PAYEE_MEMBER, virtual_id)
+    if nano is not None:
+        body = {"channel": nano.channel_id, "nid": nano.nid, "version": 2, "signature": nano.final().alice}
+        me.reply(ctx, message, "LegSigned", body)
+
+
+def keep_evidence(ctx, virtual_id, evidence):
+    """Keep a payment that we saw pass to a payee we serve, if it is valid and larger than the best one (two places)."""
+    funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
+    if funding is None or funding.phase != "open":
+        return
+    if evidence.amount > (funding.forward.amount if funding.forward is not None else 0):
+        check_evidence(ctx.domain, funding.params.payer, virtual_id, evidence)
+        ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding.replace(forward=evidence))
+
+
+def on_close_leg(ctx, me, message):
+    """The payee is done (its ``Finish`` signature says so): sign νb version 2 for the best evidence, ask the hub to pay."""
+    virtual_id = message["virtual"]
+    funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
+    if funding is None:
+        raise PeerError("virtual.unknown", "no virtual channel " + virtual_id.hex()[:8])
+    if funding.phase == "paid":
+        _tell_paid(ctx, me, funding, message)
+        return
+    params = funding.params
+    if not verify(Finish(virtual_id).digest(ctx.domain), message["signature"], params.payee):
+        raise PeerError("close.signature", "the close is not signed by the payee key")
+    if funding.phase == "closing":
+        return
+    phase = advance(PAYEE_MEMBER, funding.phase, "CloseLeg")
+    funding = funding.replace(
+        forward=_best(ctx, params.payer, virtual_id, funding.forward, message["forward"]),
+        backward=_best(ctx, params.payee, virtual_id, funding.backward, message["backward"]),
+        finish=message["signature"], phase=phase,
+    )  # fmt: skip
+    basic = load_basic(ctx, params.payee_channel)
+    require_usable(ctx, basic)
+    nano = ctx.load(Nano, nano_key(params.payee_channel, funding.nid_b))
+    alice, bob = leg_final(PAYEE_LEG, _net(params, funding))
+    second = Version(2, alice, bob, None, None)
+    second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)))
+    put_version(ctx, basic, nano, second)
+    ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding)
+    repeat_close(ctx, me, virtual_id, funding)
+    ctx.later(PAYEE_MEMBER, virtual_id)
+
+
+def _best(ctx, signer, virtual_id, known, shown):
+    if shown is None or (known is not None and known.amount >= shown.amount):
+        return known
+    check_evidence(ctx.domain, signer, virtual_id, shown)
+    return shown
+
+
+def _net(params, funding):
+    forward = funding.forward.amount if funding.forward is not None else 0
+    backward = funding.backward.amount if funding.backward is not None else 0
+    return clamp_net(params, forward, backward)
+
+
+def repeat_close(ctx, me, virtual_id, funding):
+    """Send (or repeat) CloseLeg to the hub."""
+    if funding.phase != "closing":
+        return
+    nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
+    body = {
+        "virtual": virtual_id, "signature": nano.find(2).alice, "forward": funding.forward,
+        "backward": funding.backward,
+    }  # fmt: skip
+    me.send(ctx, me.policy.hub, "CloseLeg", body, request_id("CloseLeg", virtual_id))
+
+
+def on_leg_closed(ctx, me, message):
+    """The hub's countersignature on νb version 2 is the payment (R9)."""
+    nano = ctx.load(Nano, nano_key(message["channel"], message["nid"]))
+    if nano is None:
+        return
+    virtual_id = nano.state
+    funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
+    if funding is None or funding.phase == "paid":
+        return
+    phase = advance(PAYEE_MEMBER, funding.phase, "LegClosed")
+    basic = load_basic(ctx, nano.channel_id)
+    second = nano.find(2)
+    check_signature(ctx, basic, nano, second, BOB, message["signature"])
+    put_version(ctx, basic, nano, second.replace(bob=message["signature"]))
+    funding = funding.replace(phase=phase)
+    ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding)
+    ctx.settled(PAYEE_MEMBER, virtual_id)
+    _tell_paid(ctx, me, funding, message)
+    ctx.notify("paid", virtual=virtual_id, amount=_net(funding.params, funding))
+
+
+def _tell_paid(ctx, me, funding, message):
+    nano_channel = funding.params.payee_channel
+    nano = ctx.load(Nano, nano_key(nano_channel, funding.nid_b))
+    final = nano.final() if nano is not None else None
+    if final is not None:
+        virtual_id = funding.params.digest(ctx.domain)
+        body = {
+            "channel": nano_channel, "nid": funding.nid_b, "version": final.version, "signature": final.bob,
+            "virtual": virtual_id,
+        }  # fmt: skip
+        me.send(ctx, funding.params.payee, "LegClosed", body, request_id("CloseLeg", virtual_id))
+
+
+def repeat(ctx, me, virtual_id, funding):
+    """Repeat what this side last said and the hub has not answered."""
+    if funding.phase == "signed":
+        nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
+        body = {"channel": nano.channel_id, "nid": nano.nid, "version": 1, "signature": nano.find(1).alice}
+        me.send(ctx, me.policy.hub, "LegSigned", body, request_id("OfferLeg", virtual_id))
+    else:
+        repeat_close(ctx, me, virtual_id, funding)
+
+
+PAYEE_HANDLERS = {
+    "OfferLeg": on_offer_leg,
+    "VirtualOpened": on_virtual_opened,
+    "CancelLeg": on_cancel_leg,
+    "CloseLeg": on_close_leg,
+    "LegClosed": on_leg_closed,
+}
+PAYEE_RETRIES = repeat
