@@ -74,7 +74,9 @@ class Authority:
         purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(n) for n in names]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_alternative(n) for n in names]), critical=False
+            )
         return builder.sign(self._key, hashes.SHA256()), key
 
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.broker import Broker
 
@@ -35,7 +36,7 @@ class GatewayClient:
         self._answer_topic = answer_topic
         self._on_payload = on_payload
         self._subscribed = threading.Event()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="gateway", clean_session=False)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gateway", clean_session=False)
         if broker.tls:
             self._client.tls_set(str(broker.ca_pem_path))
         if user is not None:
@@ -63,13 +64,14 @@ class GatewayClient:
         self._client.subscribe(self._topic, 1)
 
     def _message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
-        self.received[message.topic, message.payload] += 1
+        payload = bytes(message.payload)
+        self.received[message.topic, payload] += 1
         if message.retain:
-            self.retained[message.topic] = message.payload
+            self.retained[message.topic] = payload
         if self._answer_topic is not None:
-            self._client.publish(self._answer_topic, message.payload, 1)
+            self._client.publish(self._answer_topic, payload, 1)
         if self._on_payload is not None:
-            self._on_payload(message.payload)
+            self._on_payload(payload)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Publish at QoS 1 and wait until the broker has it."""

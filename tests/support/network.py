@@ -88,9 +88,7 @@ class World:
         self.filter = None  # called with (sender node, receiver node, message) -> list of messages to deliver
         self.log = []
         self.submitted = []
-        self.keys = {
-            n: key(n) for n in ("hub", "shop", "meter", "owner", "device1", "payer1", "payer2", "seller")
-        }
+        self.keys = {n: key(n) for n in ("hub", "shop", "meter", "owner", "device1", "payer1", "payer2", "seller")}
         a = {n: k.address for n, k in self.keys.items()}
         self.a = a
         self.channels = {
