@@ -3,8 +3,8 @@
     frame   = magic (2) | payload bytes (2) | number (4) | payload | CRC-32 of everything before (4)
     payload = entries: key bytes (1) | value bytes (2, 0xffff = deleted) | key | value
 
-All integers big-endian. Numbers grow by one from frame to frame. The first frame of a file has number 1 and an entry-free
-payload that names the format.
+All integers big-endian. Numbers grow by one from frame to frame. The first frame of a file has number 1 and, in place
+of entries, the name of the format.
 """
 
 import binascii
@@ -98,7 +98,7 @@ def read_frames(file, entries):
     """Apply all frames of a file to ``entries``; return (last number, bytes of valid frames).
 
     An invalid end is what a power cut leaves of an unfinished commit and is passed over. Raises ``LocalError`` when
-    the damage lies before something valid: then an acknowledged commit is lost, and nobody may go on as if it had never been.
+    the damage lies before something valid: an acknowledged commit is lost then, and going on would take it back.
     """
     first = read_frame(file)
     if first is None or first != (1, FORMAT):

@@ -1,8 +1,8 @@
 """The board's store: registers in one file that survives power cuts at any instruction.
 
-Implements the interface of ``perunika.store``. A commit appends one frame and is durable when it returns; when the file has
-grown too long it is written anew beside the old one, which it then replaces. All records are also kept in memory, so
-reading costs no flash access; their number and size are bounded.
+Implements the interface of ``perunika.store``. A commit appends one frame and is durable when it returns; when the file
+has grown too long it is written anew beside the old one, which it then replaces. All records are also kept in memory,
+so reading costs no flash access; their number and size are bounded.
 """
 
 from perunika.errors import LocalError

@@ -1,8 +1,8 @@
 """An MQTT 3.1.1 client for asyncio: QoS 1, TLS, a bounded window, and a connection that is made anew for ever.
 
-Written for boards: buffers and slots are made once, at the start.
-MQTT delivers at least once: a message may arrive twice after a reconnect, and a broker may drop what overflows its
-queues, so the messages themselves carry ids and acknowledgements (protocol.md §6).
+Written for boards: buffers and slots are made once, at the start. MQTT delivers at least once: a message may arrive
+twice after a reconnect, and a broker may drop what overflows its queues, so the messages themselves carry ids and
+acknowledgements (protocol.md §6).
 """
 
 from perunika.errors import LocalError

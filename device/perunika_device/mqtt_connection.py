@@ -19,7 +19,7 @@ _STABLE_MS = 5000
 
 
 class Connection:
-    """Keeps ``session`` connected to ``host``:``port`` while ``run`` runs. ``hello``: the arguments of ``add_connect``."""
+    """Keeps ``session`` connected to ``host``:``port`` while ``run`` runs; ``hello`` is what ``add_connect`` gets."""
 
     def __init__(self, host, port, tls, session, hello, max_packet_bytes, retransmit_ms):
         self._host = host

@@ -68,7 +68,10 @@ class PacketWriter:
         self._raw(octets)
 
     def add_connect(self, client_id, keepalive_s, user, password, will):
-        """Add a CONNECT that keeps the session; ``user``, ``password``, ``will`` (topic, payload, retain) may be None."""
+        """Add a CONNECT that keeps the session; ``user``, ``password`` and ``will`` may be None.
+
+        ``will`` is (topic, payload, retain); all texts are bytes.
+        """
         body_bytes = 10 + 2 + len(client_id)
         flags = 0  # clean session off: the broker keeps what arrives for us while we are away
         for text, flag in ((user, 0x80), (password, 0x40)):

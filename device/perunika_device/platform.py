@@ -14,7 +14,7 @@ ON_MICROPYTHON = sys.implementation.name == "micropython"
 if ON_MICROPYTHON:
     from perunika_device import platform_micropython as _runtime
 else:
-    from perunika_device import platform_cpython as _runtime
+    from perunika_device import platform_cpython as _runtime  # type: ignore[no-redef]
 
 now_s = _runtime.now_s
 ticks_ms = _runtime.ticks_ms

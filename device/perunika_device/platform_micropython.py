@@ -132,7 +132,7 @@ async def write_all(stream, view):
     except ValueError as error:
         raise PeerError("tls-refused", str(error).strip(), _TLS_HINT)
     except OSError as error:
-        if error.errno < -1:  # mbedTLS numbers its errors below zero
+        if error.errno is not None and error.errno < -1:  # mbedTLS numbers its errors below zero
             raise PeerError("tls-refused", str(error), _TLS_HINT)
         raise
 

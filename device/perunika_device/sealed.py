@@ -1,10 +1,11 @@
 """The board's 32-byte seed at rest: encrypted and authenticated under the owner's PIN or the board's unique id.
 
-    blob = version (1) | iterations (4) | IV (16) | AES-256-CBC of the seed (32) | HMAC-SHA256 of salt and all before (32)
+    blob = version (1) | iterations (4) | IV (16) | AES-256-CBC of the seed (32) | HMAC-SHA256 of salt and blob (32)
 
-Encrypt-then-MAC with two keys that come from one PBKDF2-HMAC-SHA256 run over passphrase and salt. The salt lies in another file.
-What it is good for: a copied backup or a flash dump without the PIN or the id does not show the seed. It does not stop
-a thief who holds the board, and a short PIN falls to anyone who has both files and a graphics card (details.md, Keys at rest).
+Encrypt-then-MAC with two keys that come from one PBKDF2-HMAC-SHA256 run over passphrase and salt. The salt lies in
+another file. What it is good for: a copied backup or a flash dump without the PIN or the id does not show the seed. It
+does not stop a thief who holds the board, and a short PIN falls to anyone who has both files and a graphics card
+(details.md, Keys at rest).
 """
 
 from perunika.crypto import hmac_sha256
@@ -47,7 +48,7 @@ def seal(secret, passphrase, salt, iterations=DEFAULT_ITERATIONS, urandom=platfo
 
 
 def open_sealed(blob, passphrase, salt):
-    """Return the secret; raises ``LocalError`` ``sealed`` when PIN, salt or blob are not the ones it was sealed with."""
+    """Return the secret; raises ``LocalError`` ``sealed`` when PIN, salt or blob are not those it was sealed with."""
     if len(blob) != _BLOB_BYTES or blob[0] != _VERSION or len(salt) != SALT_BYTES or not passphrase:
         raise _refused()
     iterations = int.from_bytes(blob[1:_HEAD_BYTES], "big")

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from perunika.errors import LocalError
 from perunika_device import atomic_file, flash_store, platform
 from perunika_device.flash_frames import MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, MAX_VALUE_BYTES
 from perunika_device.flash_store import MAX_RECORDS, FlashStore
-
 from tests.support.board import board_environment, run_board
 
 BOARD = Path(__file__).with_name("board")

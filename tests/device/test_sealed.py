@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from perunika.errors import LocalError
 from perunika_device.pbkdf2 import pbkdf2_sha256
 from perunika_device.sealed import MAX_ITERATIONS, MIN_ITERATIONS, load_or_create_seed, open_sealed, seal
-
 from tests.support.board import RUNTIMES, run_board
 
 SECRET = bytes(range(32))
@@ -66,7 +66,9 @@ def test_an_iteration_count_out_of_range_is_refused_without_running_it(iteration
 
 
 @settings(max_examples=40, deadline=None)
-@given(passphrase=st.binary(min_size=1, max_size=130), salt=st.binary(min_size=32, max_size=32), count=st.integers(1, 9))
+@given(
+    passphrase=st.binary(min_size=1, max_size=130), salt=st.binary(min_size=32, max_size=32), count=st.integers(1, 9)
+)
 def test_the_kdf_is_pbkdf2(passphrase: bytes, salt: bytes, count: int) -> None:
     assert pbkdf2_sha256(passphrase, salt, count) == hashlib.pbkdf2_hmac("sha256", passphrase, salt, count)
 
@@ -118,7 +120,9 @@ def test_a_power_cut_between_salt_and_seed_is_no_obstacle(tmp_path: Path) -> Non
     assert load_or_create_seed(str(tmp_path), PIN) == (seed, False)
 
 
-@pytest.mark.parametrize("random_bytes", [bytes, lambda count: bytes([0xFF]) * count, lambda count: b"\x01" * (count - 1)])
+@pytest.mark.parametrize(
+    "random_bytes", [bytes, lambda count: bytes([0xFF]) * count, lambda count: b"\x01" * (count - 1)]
+)
 def test_random_numbers_that_are_none_make_no_seed(tmp_path: Path, random_bytes: object) -> None:
     with pytest.raises(LocalError) as refusal:
         load_or_create_seed(str(tmp_path), PIN, random_bytes)

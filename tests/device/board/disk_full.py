@@ -4,6 +4,7 @@ import json
 import os
 
 from lfs_disk import Disk, mounted, new_image
+
 from perunika.errors import LocalError
 from perunika_device.flash_store import FlashStore
 

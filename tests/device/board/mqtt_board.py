@@ -75,14 +75,14 @@ class Board:
 
     async def publish_numbers(self):
         for number in range(self.count):
-            await self.client.publish(setup["publish"], "%d" % number)
+            await self.client.publish(setup["publish"], f"{number}")
             await asyncio.sleep(setup["interval_s"])
         while self.answers < self.count:
             # The answer is the application's acknowledgement; without one the number is published again.
             await asyncio.sleep(2)
             for number in range(self.count):
                 if not self.answered[number]:
-                    await self.client.publish(setup["publish"], "%d" % number)
+                    await self.client.publish(setup["publish"], f"{number}")
         while self.client.in_flight:
             await asyncio.sleep(0.05)
 

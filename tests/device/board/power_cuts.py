@@ -9,13 +9,14 @@ import json
 import os
 
 from lfs_disk import HALF, TEARS, Disk, mounted, new_image
+
 from perunika.errors import LocalError
 from perunika_device import flash_store, platform
 from perunika_device.flash_store import FlashStore
 
 BLOCKS = 64
 
-# More than the journal holds, so that the workload contains files being replaced; ``rewrites`` in the report counts them.
+# More than the journal holds, so that files are replaced on the way; ``rewrites`` in the report counts them.
 WORKLOAD = (
     {b"lease": b"\x00\x10", b"channel": b"A" * 150},
     {b"lease": b"\x00\x20"},
@@ -70,7 +71,7 @@ class HastyStore(FlashStore):
         if self._open is not None:
             self._open.close()
         frame = flash_store.make_frame(self._number + 1, payload)
-        self._open = open(self._path, "ab")
+        self._open = open(self._path, "ab")  # noqa: SIM115 - left open on purpose: that is its fault
         self._open.write(frame)
         self._number += 1
         self._file_bytes += len(frame)
@@ -139,7 +140,7 @@ def explore(kind, empty, expected):
             crashes += 1
             if wrong:
                 bad += 1
-                first = first or "cut %d, tear %d: %s" % (cut_at, tear, wrong)
+                first = first or f"cut {cut_at}, tear {tear}: {wrong}"
             cut_at += 1
         gc.collect()
     return {"crashes": crashes, "bad": bad, "first": first}
