@@ -16,11 +16,11 @@ from perunika_device.pbkdf2 import pbkdf2_sha256
 
 SECRET_BYTES = 32
 SALT_BYTES = 32
-# About one second on an ESP32 (two SHA-256 calls of about 0.1 ms plus bytecode an iteration; estimate, see
-# the device guide), once per boot. More would not save a PIN of six digits and would make booting a wait.
+# About one second on an ESP32 (two SHA-256 calls of about 0.2 ms plus bytecode an iteration; estimated from
+# instruction counts), once per boot. More would not save a PIN of six digits and would make booting a wait.
 DEFAULT_ITERATIONS = 2000
 MIN_ITERATIONS = 1000
-# Above this a damaged or hostile file would keep the board busy for minutes.
+# Above this a damaged or hostile file would keep the board busy for more than half a minute.
 MAX_ITERATIONS = 50000
 
 _VERSION = 1

@@ -106,9 +106,9 @@ def test_a_clean_stop_publishes_no_will(tmp_path: Path, runtime: str) -> None:
     assert "Received DISCONNECT from alice" in broker.log()
 
 
-def test_a_callback_that_fails_ends_run_with_its_error_and_acknowledges_nothing(tmp_path: Path) -> None:
+def test_a_callback_that_fails_ends_run_with_its_error_and_acknowledges_nothing(tmp_path: Path, runtime: str) -> None:
     with Broker(tmp_path) as broker, GatewayClient(broker, UP) as gateway:
-        with board(broker, "cpython", subscribe=[DOWN], until="run ends") as alice:
+        with board(broker, runtime, subscribe=[DOWN], until="run ends") as alice:
             gateway.wait_for(lambda: "Sending SUBACK to alice" in broker.log())
             gateway.publish(DOWN, b"fail")
             assert alice.expect("run ended")["code"] == "test"
