@@ -51,6 +51,9 @@ interface IPerunika is IPerunikaErrors, IPerunikaEvents {
     /// An entry that fails is skipped and reported by EntryFailed.
     function openMany(Opening[] calldata openings) external payable;
 
+    /// @notice One entry of openMany; only the contract itself may call it.
+    function openEntry(address sender, Opening calldata opening) external;
+
     /// @notice Adds exactly `amount` of the sender's asset to one side of a channel.
     function topUp(BasicParams calldata params, bool aliceSide, uint128 amount) external payable;
 
@@ -62,6 +65,9 @@ interface IPerunika is IPerunikaErrors, IPerunikaEvents {
 
     /// @notice Closes many; an entry that fails is skipped and reported by EntryFailed.
     function closeMany(Closing[] calldata closings) external;
+
+    /// @notice One entry of closeMany; only the contract itself may call it.
+    function closeEntry(address sender, Closing calldata closing) external;
 
     /// @notice Frees the word of a closed channel once its id can no longer be opened; anyone may call it.
     function sweep(BasicParams calldata params) external;
@@ -115,8 +121,8 @@ interface IPerunika is IPerunikaErrors, IPerunikaEvents {
     function domainSeparator() external view returns (bytes32);
 
     /// @notice The shortest challenge duration and window of this deployment, in seconds.
-    function minWindow() external view returns (uint32);
+    function minWindow() external view returns (uint256);
 
     /// @notice The longest challenge duration and window of this deployment, in seconds.
-    function maxWindow() external view returns (uint32);
+    function maxWindow() external view returns (uint256);
 }

@@ -51,6 +51,8 @@ interface IPerunikaErrors {
     error BadTick(uint256 index, uint256 length);
     /// @notice The preimage does not lead to the signed root.
     error WrongRoot(bytes32 computed, bytes32 signed);
+    /// @notice A call that only the contract itself makes.
+    error NotSelf(address sender);
     /// @notice A call from inside a transfer of this contract.
     error Reentered();
     /// @notice Too little gas left for a payout with its full allowance; send the call again with more.

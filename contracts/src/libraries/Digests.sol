@@ -19,11 +19,11 @@ library Digests {
     /// @dev What is signed: the EIP-712 digest of a struct hash.
     function typed(bytes32 separator, bytes32 structHash) internal pure returns (bytes32 digest) {
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mstore(at, hex"1901")
-            mstore(add(at, 2), separator)
-            mstore(add(at, 34), structHash)
-            digest := keccak256(at, 66)
+            let free := mload(0x40)
+            mstore(free, hex"1901")
+            mstore(add(free, 2), separator)
+            mstore(add(free, 34), structHash)
+            digest := keccak256(free, 66)
         }
     }
 
@@ -74,25 +74,25 @@ library Digests {
     function open(bytes32 id, OpenTerms terms) internal pure returns (bytes32 structHash) {
         bytes32 kind = TypeHashes.OPEN;
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mstore(at, kind)
-            mstore(add(at, 32), id)
-            mstore(add(at, 64), shr(160, terms))
-            mstore(add(at, 96), shr(160, shl(96, terms)))
-            mstore(add(at, 128), and(terms, 0xffffffffffffffff))
-            structHash := keccak256(at, 160)
+            let free := mload(0x40)
+            mstore(free, kind)
+            mstore(add(free, 32), id)
+            mstore(add(free, 64), shr(160, terms))
+            mstore(add(free, 96), shr(160, shl(96, terms)))
+            mstore(add(free, 128), and(terms, 0xffffffffffffffff))
+            structHash := keccak256(free, 160)
         }
     }
 
     function close(bytes32 id, int256 net, uint256 validUntil) internal pure returns (bytes32 structHash) {
         bytes32 kind = TypeHashes.CLOSE;
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mstore(at, kind)
-            mstore(add(at, 32), id)
-            mstore(add(at, 64), net)
-            mstore(add(at, 96), validUntil)
-            structHash := keccak256(at, 128)
+            let free := mload(0x40)
+            mstore(free, kind)
+            mstore(add(free, 32), id)
+            mstore(add(free, 64), net)
+            mstore(add(free, 96), validUntil)
+            structHash := keccak256(free, 128)
         }
     }
 }

@@ -11,7 +11,9 @@ library Signatures {
     /// @dev s and v as other contracts take them.
     function split(Signature calldata signature) internal pure returns (uint8 v, bytes32 s) {
         uint256 vs = uint256(signature.vs);
-        v = uint8((vs >> 255) + 27);
+        unchecked {
+            v = uint8((vs >> 255) + 27);
+        }
         s = bytes32((vs << 1) >> 1);
     }
 
@@ -22,13 +24,13 @@ library Signatures {
         if (uint256(s) > HALF_ORDER) return address(0);
         bytes32 r = signature.r;
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mstore(at, digest)
-            mstore(add(at, 32), v)
-            mstore(add(at, 64), r)
-            mstore(add(at, 96), s)
+            let free := mload(0x40)
+            mstore(free, digest)
+            mstore(add(free, 32), v)
+            mstore(add(free, 64), r)
+            mstore(add(free, 96), s)
             mstore(0, 0) // what stays when the precompile answers nothing: no signer
-            pop(staticcall(gas(), 1, at, 128, 0, 32))
+            pop(staticcall(gas(), 1, free, 128, 0, 32))
             signer := mload(0)
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {NATIVE_PAYOUT_GAS, PAYOUT_FLOOR_GAS, TOKEN_PAYOUT_GAS} from "../types/Limits.sol";
+import {NATIVE_PAYOUT_GAS, PAYOUT_RESERVE_GAS, TOKEN_PAYOUT_GAS} from "../types/Limits.sol";
 import {IPerunikaErrors} from "../interfaces/IPerunikaErrors.sol";
 import {IERC20} from "../interfaces/IERC20.sol";
 
@@ -12,9 +12,10 @@ library Transfers {
     /// @dev Tries a payout within its gas allowance; false when the receiver or the token refused.
     /// Reverts when too little gas is left to give that allowance in full.
     function trySend(address asset, address to, uint256 amount) internal returns (bool) {
-        if (gasleft() < PAYOUT_FLOOR_GAS) revert IPerunikaErrors.GasTooLow(gasleft(), PAYOUT_FLOOR_GAS);
-        return
-            asset == NATIVE ? sendNative(to, amount, NATIVE_PAYOUT_GAS) : sendToken(asset, to, amount, TOKEN_PAYOUT_GAS);
+        uint256 allowance = asset == NATIVE ? NATIVE_PAYOUT_GAS : TOKEN_PAYOUT_GAS;
+        uint256 floor = allowance + PAYOUT_RESERVE_GAS;
+        if (gasleft() < floor) revert IPerunikaErrors.GasTooLow(gasleft(), floor);
+        return asset == NATIVE ? sendNative(to, amount, allowance) : sendToken(asset, to, amount, allowance);
     }
 
     /// @dev A transfer that the receiver asked for itself: all gas, or revert.

@@ -124,7 +124,7 @@ abstract contract Disputes is Vault {
         if (length > MAX_BITMAP_BYTES || (length != 0 && c.retired[length - 1] == 0)) revert BadBitmap(length);
         bytes32 retiredHash = keccak256(c.retired);
         bytes32 content = Digests.checkpoint(id, c.version, c.net, c.floor, retiredHash);
-        _raise(_bothFault(p, content, false, c.aliceSignature, c.bobSignature));
+        _requireBoth(p, content, msg.sender, false, c.aliceSignature, c.bobSignature);
         _checkpoints[id] = word.withContent(c.version, _contentHash(c.net, c.floor, retiredHash));
         emit Checkpointed(id, c.version, c.net, c.floor, c.retired);
     }

@@ -4,9 +4,10 @@ pragma solidity 0.8.37;
 import {BasicParams, Closing, Withdrawal} from "../types/Structs.sol";
 import {Params} from "../types/Params.sol";
 import {ChannelWord, packChannel} from "../types/ChannelWord.sol";
-import {CLOSED, DISPUTE, MAX_AMOUNT, MAX_NONCE, MIN_BASE, NONE, OPEN, PAYOUT_FLOOR_GAS} from "../types/Limits.sol";
+import {CLOSED, DISPUTE, MAX_AMOUNT, MAX_NONCE, MIN_BASE, NONE, OPEN, ENTRY_FLOOR_GAS} from "../types/Limits.sol";
 import {IPerunika} from "../interfaces/IPerunika.sol";
 import {Digests} from "../libraries/Digests.sol";
+import {SelfCall} from "../libraries/SelfCall.sol";
 import {Vault} from "./Vault.sol";
 
 /// @title What both sides, or nobody's signature, can do to a channel while it lives: top up, withdraw, close, sweep.
@@ -34,7 +35,7 @@ abstract contract Life is Vault {
         uint256 nonce = word.withdrawNonce();
         if (w.nonce != nonce || nonce == MAX_NONCE) revert WrongNonce(w.nonce, nonce);
         bytes32 content = Digests.withdraw(id, w.nonce, w.toAlice, w.toBob, w.validUntil);
-        _raise(_bothFault(p, content, true, w.aliceSignature, w.bobSignature));
+        _requireBoth(p, content, msg.sender, true, w.aliceSignature, w.bobSignature);
         uint256 requested = uint256(w.toAlice) + w.toBob;
         int256 base = word.base() - int256(uint256(w.toAlice));
         if (requested > word.total() || base < MIN_BASE) revert Overdrawn(requested, word.total(), base);
@@ -45,18 +46,21 @@ abstract contract Life is Vault {
 
     /// @inheritdoc IPerunika
     function close(Closing calldata closing) external nonReentrant {
-        (Params p, bytes32 id) = _identify(closing.params);
-        _raise(_close(closing, p, id));
+        _close(closing, msg.sender);
     }
 
     /// @inheritdoc IPerunika
     function closeMany(Closing[] calldata closings) external nonReentrant {
         for (uint256 i = 0; i < closings.length; ++i) {
-            if (gasleft() < PAYOUT_FLOOR_GAS) revert GasTooLow(gasleft(), PAYOUT_FLOOR_GAS);
-            (Params p, bytes32 id) = _identify(closings[i].params);
-            bytes memory fault = _close(closings[i], p, id);
-            if (fault.length != 0) emit EntryFailed(id, i, fault);
+            if (gasleft() < ENTRY_FLOOR_GAS) revert GasTooLow(gasleft(), ENTRY_FLOOR_GAS);
+            bytes memory reason = SelfCall.attempt(this.closeEntry.selector, closings[i]);
+            if (reason.length != 0) _reportFailure(closings[i].params, i, reason);
         }
+    }
+
+    /// @inheritdoc IPerunika
+    function closeEntry(address sender, Closing calldata closing) external onlySelf {
+        _close(closing, sender);
     }
 
     /// @inheritdoc IPerunika
@@ -69,14 +73,15 @@ abstract contract Life is Vault {
         emit Swept(id);
     }
 
-    /// @dev Ends a channel as agreed, or says why not and changes nothing.
-    function _close(Closing calldata c, Params p, bytes32 id) private returns (bytes memory fault) {
+    /// @dev Ends a channel as both agreed.
+    function _close(Closing calldata c, address sender) private {
+        (Params p, bytes32 id) = _identify(c.params);
         ChannelWord word = _channels[id];
         uint8 status = word.status();
-        if (status != OPEN && status != DISPUTE) return _statusFault(id, status);
-        if (block.timestamp > c.validUntil) return _expiredFault(c.validUntil);
-        fault = _bothFault(p, Digests.close(id, c.net, c.validUntil), true, c.aliceSignature, c.bobSignature);
-        if (fault.length != 0) return fault;
+        if (status != OPEN && status != DISPUTE) revert WrongStatus(id, status);
+        if (block.timestamp > c.validUntil) revert Expired(c.validUntil, block.timestamp);
+        bytes32 content = Digests.close(id, c.net, c.validUntil);
+        _requireBoth(p, content, sender, true, c.aliceSignature, c.bobSignature);
         (uint256 toAlice, uint256 toBob) = word.split(word.base() - c.net);
         _end(id, p, status == DISPUTE);
         emit Closed(id, toAlice, toBob);

@@ -5,6 +5,7 @@ import {BasicParams, ChannelView, DisputeView, Signature, VirtualParams} from ".
 import {Params, locate} from "../types/Params.sol";
 import {ChannelWord} from "../types/ChannelWord.sol";
 import {CheckpointWord, RegisterWord} from "../types/DisputeWords.sol";
+import {VaultWord} from "../types/VaultWord.sol";
 import {CLOSED, NONE} from "../types/Limits.sol";
 import {IPerunika} from "../interfaces/IPerunika.sol";
 import {Digests} from "../libraries/Digests.sol";
@@ -12,9 +13,9 @@ import {Signatures} from "../libraries/Signatures.sol";
 
 /// @title Storage, signing domain and lock: what all parts of the contract share.
 abstract contract State is IPerunika {
-    /// @dev One word; a reference to it is found once and used for reading and writing.
+    /// @dev One word behind a reference that is computed once for reading and writing.
     struct Balance {
-        uint256 amount;
+        VaultWord word;
     }
 
     mapping(bytes32 channelId => ChannelWord) internal _channels;
@@ -37,9 +38,9 @@ abstract contract State is IPerunika {
     bool private transient _locked;
 
     /// @inheritdoc IPerunika
-    uint32 public immutable minWindow;
+    uint256 public immutable minWindow;
     /// @inheritdoc IPerunika
-    uint32 public immutable maxWindow;
+    uint256 public immutable maxWindow;
     uint256 private immutable _deployChain;
     bytes32 private immutable _deployDomain;
 
@@ -63,6 +64,12 @@ abstract contract State is IPerunika {
         _locked = true;
         _;
         _locked = false;
+    }
+
+    /// @dev For the entries of a batch: the sender is passed on by the contract itself, never taken from a stranger.
+    modifier onlySelf() {
+        if (msg.sender != address(this)) revert NotSelf(msg.sender);
+        _;
     }
 
     /// @inheritdoc IPerunika
@@ -98,7 +105,7 @@ abstract contract State is IPerunika {
 
     /// @inheritdoc IPerunika
     function vault(address owner, address asset) external view returns (uint256) {
-        return _vaults[owner][asset].amount;
+        return _vaults[owner][asset].word.amount(asset);
     }
 
     /// @inheritdoc IPerunika
@@ -116,52 +123,28 @@ abstract contract State is IPerunika {
         return Digests.typed(domainSeparator(), structHash);
     }
 
-    /// @dev Faults are errors that a batch reports and a single call raises; empty means none.
-    function _statusFault(bytes32 id, uint8 status) internal pure returns (bytes memory) {
-        return abi.encodeWithSelector(WrongStatus.selector, id, status);
-    }
-
-    function _expiredFault(uint256 deadline) internal view returns (bytes memory) {
-        return abi.encodeWithSelector(Expired.selector, deadline, block.timestamp);
-    }
-
-    /// @dev Whether both sides agree to a content. A side that sends the transaction, or whose owner does where
-    /// `ownersCount`, has agreed by that.
-    function _bothFault(
+    /// @dev Both sides agree to a content. A side that sends the transaction, or whose owner does where `ownersCount`,
+    /// has agreed by that.
+    function _requireBoth(
         Params p,
         bytes32 structHash,
+        address sender,
         bool ownersCount,
         Signature calldata alices,
         Signature calldata bobs
-    ) internal view returns (bytes memory fault) {
+    ) internal view {
         bytes32 digest = _typed(structHash);
-        if (msg.sender != p.alice() && !(ownersCount && msg.sender == p.aliceOwner())) {
-            fault = _signerFault(digest, alices, p.alice());
-            if (fault.length != 0) return fault;
+        if (sender != p.alice() && !(ownersCount && sender == p.aliceOwner())) {
+            _requireSigner(digest, alices, p.alice());
         }
-        if (msg.sender != p.bob() && !(ownersCount && msg.sender == p.bobOwner())) {
-            fault = _signerFault(digest, bobs, p.bob());
+        if (sender != p.bob() && !(ownersCount && sender == p.bobOwner())) {
+            _requireSigner(digest, bobs, p.bob());
         }
     }
 
-    function _signerFault(bytes32 digest, Signature calldata signature, address expected)
-        internal
-        view
-        returns (bytes memory fault)
-    {
+    function _requireSigner(bytes32 digest, Signature calldata signature, address expected) internal view {
         address recovered = Signatures.recover(digest, signature);
-        if (recovered != expected || recovered == address(0)) {
-            fault = abi.encodeWithSelector(BadSignature.selector, expected, recovered);
-        }
-    }
-
-    /// @dev Reverts with a fault as if it had been raised where it was found.
-    function _raise(bytes memory fault) internal pure {
-        if (fault.length == 0) return;
-        // Solidity has no statement that reverts with bytes that are already encoded.
-        assembly ("memory-safe") {
-            revert(add(fault, 32), mload(fault))
-        }
+        if (recovered != expected || recovered == address(0)) revert BadSignature(expected, recovered);
     }
 
     /// @dev Frees what a channel occupies. Until openBefore a tombstone stays, so that no id ever opens twice.
@@ -171,6 +154,11 @@ abstract contract State is IPerunika {
             _checkpoints[id] = CheckpointWord.wrap(0);
         }
         _channels[id] = ChannelWord.wrap(block.timestamp <= p.openBefore() ? CLOSED : NONE);
+    }
+
+    function _reportFailure(BasicParams calldata params, uint256 index, bytes memory reason) internal {
+        (, bytes32 id) = _identify(params);
+        emit EntryFailed(id, index, reason);
     }
 
     function _requireUnlocked() private view {

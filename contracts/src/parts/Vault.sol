@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Params} from "../types/Params.sol";
+import {VaultWord} from "../types/VaultWord.sol";
 import {Funding, FundingKind} from "../types/Structs.sol";
 import {IERC20} from "../interfaces/IERC20.sol";
 import {IPerunika} from "../interfaces/IPerunika.sol";
@@ -15,15 +16,13 @@ abstract contract Vault is State {
     /// @inheritdoc IPerunika
     function deposit(address owner, address asset, uint256 amount) external payable unlocked {
         _pull(asset, amount);
-        _vaults[owner][asset].amount += amount;
+        _credit(owner, asset, amount);
         emit Deposited(owner, asset, amount);
     }
 
     /// @inheritdoc IPerunika
     function withdrawVault(address asset, uint256 amount, address to) external nonReentrant {
-        Balance storage balance = _vaults[msg.sender][asset];
-        if (balance.amount < amount) revert VaultTooLow(msg.sender, asset, balance.amount, amount);
-        balance.amount -= amount;
+        _debit(msg.sender, asset, amount);
         emit VaultWithdrawn(msg.sender, asset, to, amount);
         Transfers.send(asset, to, amount);
     }
@@ -31,6 +30,10 @@ abstract contract Vault is State {
     /// @inheritdoc IPerunika
     function setOperator(address key, bool on) external unlocked {
         operatorOf[msg.sender][key] = on;
+        Balance storage coin = _vaults[msg.sender][Transfers.NATIVE];
+        VaultWord word = coin.word;
+        if (on) coin.word = word.withOperator(key);
+        else if (word.isOperator(key)) coin.word = word.withOperator(address(0));
         emit OperatorSet(msg.sender, key, on);
     }
 
@@ -44,9 +47,12 @@ abstract contract Vault is State {
 
     /// @dev Takes exactly `amount` from the sender: the coin sent along, or its allowance.
     function _pull(address asset, uint256 amount) internal {
-        uint256 due = asset == Transfers.NATIVE ? amount : 0;
-        if (msg.value != due) revert WrongValue(msg.value, due);
-        if (asset != Transfers.NATIVE) _pullToken(asset, msg.sender, amount);
+        if (asset == Transfers.NATIVE) {
+            if (msg.value != amount) revert WrongValue(msg.value, amount);
+        } else {
+            if (msg.value != 0) revert WrongValue(msg.value, 0);
+            _pullToken(asset, msg.sender, amount);
+        }
     }
 
     /// @dev Takes exactly `amount` of a token under the signature that `funding` carries; all commit to this channel.
@@ -59,14 +65,31 @@ abstract contract Vault is State {
         } else {
             if (block.timestamp > funding.validUntil) revert Expired(funding.validUntil, block.timestamp);
             bytes32 digest = _typed(Digests.fund(id, funding.from, amount, funding.validUntil));
-            _raise(_signerFault(digest, funding.signature, funding.from));
+            _requireSigner(digest, funding.signature, funding.from);
             _pullToken(asset, funding.from, amount);
         }
     }
 
+    function _credit(address owner, address asset, uint256 amount) internal {
+        Balance storage balance = _vaults[owner][asset];
+        balance.word = balance.word.plus(amount);
+    }
+
+    function _debit(address owner, address asset, uint256 amount) internal {
+        Balance storage balance = _vaults[owner][asset];
+        balance.word = _less(balance.word, owner, asset, amount);
+    }
+
+    /// @dev The word of a vault after taking `amount` out of it.
+    function _less(VaultWord word, address owner, address asset, uint256 amount) internal pure returns (VaultWord) {
+        uint256 available = word.amount(asset);
+        if (available < amount) revert VaultTooLow(owner, asset, available, amount);
+        return word.minus(amount);
+    }
+
     /// @dev Pays the two sides. bob's part stays in the contract; alice's is sent, or waits as a claim if refused.
     function _pay(Params p, uint256 toAlice, uint256 toBob) internal {
-        if (toBob != 0) _vaults[p.bobOwner()][p.asset()].amount += toBob;
+        if (toBob != 0) _credit(p.bobOwner(), p.asset(), toBob);
         if (toAlice != 0 && !Transfers.trySend(p.asset(), p.aliceOwner(), toAlice)) {
             claims[p.aliceOwner()][p.asset()] += toAlice;
             emit ClaimRecorded(p.aliceOwner(), p.asset(), toAlice);

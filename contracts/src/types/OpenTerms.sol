@@ -11,7 +11,7 @@ pragma solidity 0.8.37;
 /// @dev Open is signed over the same three numbers, each in a word of its own. until = Open's validUntil.
 type OpenTerms is uint256;
 
-using {memberDeposit, hubDeposit, validUntil} for OpenTerms global;
+using {memberDeposit, hubDeposit, validUntil, sum} for OpenTerms global;
 
 function memberDeposit(OpenTerms terms) pure returns (uint256) {
     return OpenTerms.unwrap(terms) >> 160;
@@ -19,6 +19,13 @@ function memberDeposit(OpenTerms terms) pure returns (uint256) {
 
 function hubDeposit(OpenTerms terms) pure returns (uint256) {
     return uint96(OpenTerms.unwrap(terms) >> 64);
+}
+
+/// @dev Both deposits; two numbers of 96 bits cannot overflow.
+function sum(OpenTerms terms) pure returns (uint256) {
+    unchecked {
+        return memberDeposit(terms) + hubDeposit(terms);
+    }
 }
 
 function validUntil(OpenTerms terms) pure returns (uint256) {

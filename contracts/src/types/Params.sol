@@ -79,9 +79,9 @@ function unfit(Params p, address self) pure returns (bool bad) {
 /// @dev The EIP-712 struct hash, laid out behind the end of used memory; nothing is allocated.
 function structHash(Params p, bytes32 typeHash) pure returns (bytes32 hash) {
     assembly ("memory-safe") {
-        let at := mload(0x40)
-        mstore(at, typeHash)
-        calldatacopy(add(at, 32), p, 256)
-        hash := keccak256(at, 288)
+        let free := mload(0x40)
+        mstore(free, typeHash)
+        calldatacopy(add(free, 32), p, 256)
+        hash := keccak256(free, 288)
     }
 }
