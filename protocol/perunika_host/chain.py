@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from perunika.errors import ChainError
 from perunika_host.chain_abi import perunika_abi
-from perunika_host.chain_calls import NATIVE, Params, params_words
+from perunika_host.chain_calls import NATIVE, Params, params_fields
 from perunika_host.chain_errors import explained
 from perunika_host.rpc import Rpc, RpcError
 
@@ -98,8 +98,8 @@ class Chain:
 
     async def channel(self, channel_id: bytes, block: int | None = None) -> tuple[int, int, int, int]:
         """Return (total, base, withdraw nonce, status) as stored."""
-        total, base, nonce, status = await self.view("channel", channel_id, block=block)
-        return total, base, nonce, status
+        stored = await self.view("channel", channel_id, block=block)
+        return stored["total"], stored["base"], stored["withdrawNonce"], stored["status"]
 
     async def chain_view(self, channel_id: bytes) -> ChannelView:
         """Return the channel at the newest *confirmed* block: what R13 and deposits count by."""
@@ -116,7 +116,16 @@ class Chain:
 
     async def dispute(self, channel_id: bytes) -> DisputeView:
         """Return what is posted in a dispute, at the newest block."""
-        return DisputeView(*await self.view("dispute", channel_id))
+        posted = await self.view("dispute", channel_id)
+        return DisputeView(
+            alice_to_bob_wei=posted["aliceToBob"],
+            bob_to_alice_wei=posted["bobToAlice"],
+            evidence_until=posted["evidenceUntil"],
+            improve_until=posted["improveUntil"],
+            checkpoint_version=posted["checkpointVersion"],
+            nanocontracts=posted["nanocontracts"],
+            checkpoint_hash=posted["checkpointHash"],
+        )
 
     async def vault_wei(self, owner: bytes, asset: bytes = NATIVE, block: int | None = None) -> int:
         """Return what ``owner`` has in its vault."""
@@ -136,7 +145,7 @@ class Chain:
 
     async def channel_id(self, params: Params) -> bytes:
         """Return the contract's own id of a channel."""
-        return bytes(await self.view("basicId", params_words(params)))
+        return bytes(await self.view("basicId", params_fields(params)))
 
     async def balance_wei(self, owner: bytes, block: int | None = None) -> int:
         """Return an account's coin."""

@@ -30,7 +30,10 @@ class Abi:
         self._events = {keccak256(signature(item).encode()): item for item in named if item["type"] == "event"}
 
     def encode_call(self, name: str, arguments: Sequence[object]) -> bytes:
-        """Return selector and arguments of a call. Raises LocalError when an argument does not fit its type."""
+        """Return selector and arguments of a call; structs are mappings by field name.
+
+        Raises LocalError when an argument does not fit its type.
+        """
         function = self._functions[name]
         return selector(function) + _encode(name, function["inputs"], arguments)
 
@@ -39,13 +42,16 @@ class Abi:
         return self.bytecode + _encode("constructor", self._constructor["inputs"], arguments)
 
     def decode_answer(self, name: str, answer: bytes) -> Any:
-        """Return what a view returned: one value, or a tuple for a struct. Raises ChainError."""
+        """Return the one thing a view returned: a value, or {field: value} for a struct. Raises ChainError."""
+        (output,) = self._functions[name]["outputs"]
         try:
-            values = decode(_types(self._functions[name]["outputs"]), answer)
+            (value,) = decode([_type(output)], answer)
         except DecodingError as error:
             text = f"{name} answers something else than our contract does"
             raise ChainError("chain.contract", text, "check the contract's address") from error
-        return values[0] if len(values) == 1 else values
+        if output["type"] != "tuple":
+            return value
+        return {part["name"]: field for part, field in zip(output["components"], value, strict=True)}
 
     def decode_event(self, topics: Sequence[bytes], body: bytes) -> tuple[str, dict[str, Any]] | None:
         """Return (name, {field: value}) of a log, or None for an event that this version does not know."""
@@ -106,9 +112,21 @@ def _type(item: Item) -> str:
 
 def _encode(name: str, items: Sequence[Item], arguments: Sequence[object]) -> bytes:
     try:
-        return encode(_types(items), arguments)
-    except (EncodingError, ValueError, TypeError) as error:
+        values = [_shaped(item, argument) for item, argument in zip(items, arguments, strict=True)]
+        return encode(_types(items), values)
+    except (EncodingError, ValueError, TypeError, KeyError) as error:
         raise LocalError("chain.argument", f"an argument of {name} does not fit: {error}", "") from error
+
+
+def _shaped(item: Item, value: Any) -> Any:
+    """Put a struct given as {field: value} into the order of its components, at any depth."""
+    kind = str(item["type"])
+    if kind.endswith("[]"):
+        one = {**item, "type": kind.removesuffix("[]")}
+        return [_shaped(one, entry) for entry in value]
+    if kind == "tuple":
+        return tuple(_shaped(component, value[component["name"]]) for component in item["components"])
+    return value
 
 
 def _bytes_of(kind: str, value: Any) -> Any:

@@ -19,8 +19,8 @@ from perunika_host.chain_calls import (
     Params,
     StartPermit,
     Withdrawal,
-    all_words,
-    params_words,
+    all_fields,
+    params_fields,
 )
 from perunika_host.chain_sender import Call, Receipt, Sender
 from perunika_host.rpc import Rpc
@@ -68,32 +68,32 @@ class ChainActions:
     async def open(self, opening: Opening) -> Receipt:
         """Open a channel; the member's deposit is sent along (coin) or pulled from the sender (token)."""
         value_wei = _coin(opening.params.asset, opening.member_deposit_wei)
-        return await self._send("open", opening.words(), value_wei=value_wei)
+        return await self._send("open", opening.fields(), value_wei=value_wei)
 
     async def open_many(self, openings: Sequence[Opening], value_wei: int = 0) -> Receipt:
         """Open many; ``value_wei`` goes to the sender's vault first, deposits come out of it. Look for EntryFailed."""
-        return await self._send("openMany", all_words(openings), value_wei=value_wei)
+        return await self._send("openMany", all_fields(openings), value_wei=value_wei)
 
     async def top_up(self, params: Params, alice_side: bool, amount_wei: int) -> Receipt:
         """Add to one side of a channel."""
         value_wei = _coin(params.asset, amount_wei)
-        return await self._send("topUp", params_words(params), alice_side, amount_wei, value_wei=value_wei)
+        return await self._send("topUp", params_fields(params), alice_side, amount_wei, value_wei=value_wei)
 
     async def withdraw_from_channel(self, params: Params, withdrawal: Withdrawal) -> Receipt:
         """Pay out what both signed; the channel goes on."""
-        return await self._send("withdrawFromChannel", params_words(params), withdrawal.words())
+        return await self._send("withdrawFromChannel", params_fields(params), withdrawal.fields())
 
     async def close(self, closing: Closing) -> Receipt:
         """End a channel as both signed."""
-        return await self._send("close", closing.words())
+        return await self._send("close", closing.fields())
 
     async def close_many(self, closings: Sequence[Closing]) -> Receipt:
         """End many; look for EntryFailed in the receipt."""
-        return await self._send("closeMany", all_words(closings))
+        return await self._send("closeMany", all_fields(closings))
 
     async def sweep(self, params: Params) -> Receipt:
         """Free the word of a closed channel."""
-        return await self._send("sweep", params_words(params))
+        return await self._send("sweep", params_fields(params))
 
     async def challenge(
         self,
@@ -110,12 +110,12 @@ class ChainActions:
             alice_to_bob or Evidence(),
             bob_to_alice or Evidence(),
         )
-        return await self._send("challenge", params_words(params), *(part.words() for part in given))
+        return await self._send("challenge", params_fields(params), *(part.fields() for part in given))
 
     async def settle(self, params: Params, checkpoint: CheckpointPost | None = None) -> Receipt:
         """Pay out a dispute after its deadlines, with the checkpoint that was posted."""
-        content = (checkpoint or CheckpointPost()).content_words()
-        return await self._send("settle", params_words(params), content, [])
+        content = (checkpoint or CheckpointPost()).content_fields()
+        return await self._send("settle", params_fields(params), content, [])
 
 
 def _coin(asset: bytes, amount_wei: int) -> int:

@@ -1,6 +1,6 @@
-"""What calls of the contract carry, in the order of its ABI; signatures are 65 bytes r || s || v or empty."""
+"""What calls of the contract carry, by the names of its ABI; signatures are 65 bytes r || s || v or empty."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from perunika.errors import LocalError
 ZERO_ADDRESS = bytes(20)
 NATIVE = ZERO_ADDRESS
 
-SignatureWords = tuple[bytes, bytes, int]
+Fields = Mapping[str, object]
 
 
 class Params(Protocol):
@@ -25,21 +25,44 @@ class Params(Protocol):
     salt: bytes
 
 
-def params_words(params: Params) -> tuple[object, ...]:
-    """Return BasicParams as the ABI wants them."""
-    return (
-        params.alice, params.bob, params.alice_owner, params.bob_owner, params.asset,
-        params.challenge_duration, params.open_before, params.salt,
-    )  # fmt: skip
+def params_fields(params: Params) -> Fields:
+    """Return the ABI's BasicParams."""
+    return {
+        "alice": params.alice,
+        "bob": params.bob,
+        "aliceOwner": params.alice_owner,
+        "bobOwner": params.bob_owner,
+        "asset": params.asset,
+        "challengeDuration": params.challenge_duration,
+        "openBefore": params.open_before,
+        "salt": params.salt,
+    }
 
 
-def signature_words(signature: bytes) -> SignatureWords:
-    """Return (r, s, v); all zero for an empty signature: none needed. Raises LocalError on another length."""
+def signature_fields(signature: bytes) -> Fields:
+    """Return the two words of EIP-2098; both zero for an empty signature: none needed.
+
+    Raises LocalError for another length, v other than 27 or 28, or a high s: the contract would refuse it.
+    """
     if not signature:
-        return bytes(32), bytes(32), 0
-    if len(signature) != 65:
-        raise LocalError("chain.argument", f"a signature has 65 bytes, not {len(signature)}", "")
-    return signature[:32], signature[32:64], signature[64]
+        return {"r": bytes(32), "vs": bytes(32)}
+    s, parity = int.from_bytes(signature[32:64], "big"), signature[64] - 27 if len(signature) == 65 else -1
+    if parity not in (0, 1) or s >> 255:
+        raise LocalError("chain.argument", "a signature has 65 bytes, a low s, and v 27 or 28", "")
+    return {"r": signature[:32], "vs": (s | parity << 255).to_bytes(32, "big")}
+
+
+def open_terms(member_wei: int, hub_wei: int, valid_until: int) -> int:
+    """Pack what an opening puts in: member u96, hub u96, until u64. Raises LocalError when one does not fit."""
+    for value, bits in ((member_wei, 96), (hub_wei, 96), (valid_until, 64)):
+        if value < 0 or value >> bits:
+            raise LocalError("chain.argument", f"{value} does not fit {bits} bits", "")
+    return member_wei << 160 | hub_wei << 64 | valid_until
+
+
+def unpack_terms(terms: int) -> tuple[int, int, int]:
+    """Return (member_wei, hub_wei, valid_until) of what ``open_terms`` packs."""
+    return terms >> 160, terms >> 64 & (1 << 96) - 1, terms & (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +75,13 @@ class Opening:
     valid_until: int
     hub_signature: bytes = b""
 
-    def words(self) -> tuple[object, ...]:
+    def fields(self) -> Fields:
         """Return the ABI's Opening."""
-        amounts = (self.member_deposit_wei, self.hub_deposit_wei, self.valid_until)
-        return params_words(self.params), *amounts, signature_words(self.hub_signature)
+        return {
+            "params": params_fields(self.params),
+            "terms": open_terms(self.member_deposit_wei, self.hub_deposit_wei, self.valid_until),
+            "hubSignature": signature_fields(self.hub_signature),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +94,15 @@ class Closing:
     alice_signature: bytes = b""
     bob_signature: bytes = b""
 
-    def words(self) -> tuple[object, ...]:
+    def fields(self) -> Fields:
         """Return the ABI's Closing."""
-        signatures = signature_words(self.alice_signature), signature_words(self.bob_signature)
-        return params_words(self.params), self.net_wei, self.valid_until, *signatures
+        return {
+            "params": params_fields(self.params),
+            "net": self.net_wei,
+            "validUntil": self.valid_until,
+            "aliceSignature": signature_fields(self.alice_signature),
+            "bobSignature": signature_fields(self.bob_signature),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +116,16 @@ class Withdrawal:
     alice_signature: bytes = b""
     bob_signature: bytes = b""
 
-    def words(self) -> tuple[object, ...]:
+    def fields(self) -> Fields:
         """Return the ABI's Withdrawal."""
-        signatures = signature_words(self.alice_signature), signature_words(self.bob_signature)
-        return self.nonce, self.to_alice_wei, self.to_bob_wei, self.valid_until, *signatures
+        return {
+            "nonce": self.nonce,
+            "toAlice": self.to_alice_wei,
+            "toBob": self.to_bob_wei,
+            "validUntil": self.valid_until,
+            "aliceSignature": signature_fields(self.alice_signature),
+            "bobSignature": signature_fields(self.bob_signature),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +136,9 @@ class StartPermit:
     valid_until: int = 0
     signature: bytes = b""
 
-    def words(self) -> tuple[object, ...]:
+    def fields(self) -> Fields:
         """Return the ABI's StartPermit."""
-        return self.agent, self.valid_until, signature_words(self.signature)
+        return {"agent": self.agent, "validUntil": self.valid_until, "signature": signature_fields(self.signature)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +152,18 @@ class CheckpointPost:
     alice_signature: bytes = b""
     bob_signature: bytes = b""
 
-    def words(self) -> tuple[object, ...]:
+    def fields(self) -> Fields:
         """Return the ABI's CheckpointPost."""
-        signatures = signature_words(self.alice_signature), signature_words(self.bob_signature)
-        return self.version, self.net_wei, self.floor, self.retired, *signatures
+        return {
+            "version": self.version,
+            **self.content_fields(),
+            "aliceSignature": signature_fields(self.alice_signature),
+            "bobSignature": signature_fields(self.bob_signature),
+        }
 
-    def content_words(self) -> tuple[object, ...]:
+    def content_fields(self) -> Fields:
         """Return the ABI's CheckpointContent, which settle repeats."""
-        return self.net_wei, self.floor, self.retired
+        return {"net": self.net_wei, "floor": self.floor, "retired": self.retired}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +179,18 @@ class Evidence:
     preimage: bytes = bytes(32)
     signature: bytes = b""
 
-    def words(self) -> tuple[object, ...]:
+    def fields(self) -> Fields:
         """Return the ABI's Evidence."""
-        tick = (self.unit_wei, self.length, self.index, self.root, self.preimage)
-        return self.kind, self.amount_wei, *tick, signature_words(self.signature)
+        return {
+            "kind": self.kind,
+            "amount": self.amount_wei,
+            "unit": self.unit_wei,
+            "length": self.length,
+            "index": self.index,
+            "root": self.root,
+            "preimage": self.preimage,
+            "signature": signature_fields(self.signature),
+        }
 
 
 def voucher(amount_wei: int, signature: bytes) -> Evidence:
@@ -156,6 +205,6 @@ def tick(
     return Evidence(2, base_wei, unit_wei, length, index, root, preimage, signature)
 
 
-def all_words(entries: Sequence[Opening] | Sequence[Closing]) -> list[tuple[object, ...]]:
+def all_fields(entries: Sequence[Opening] | Sequence[Closing]) -> list[Fields]:
     """Return a list of entries as the ABI wants them."""
-    return [entry.words() for entry in entries]
+    return [entry.fields() for entry in entries]

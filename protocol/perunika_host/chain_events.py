@@ -8,6 +8,7 @@ from eth_abi.exceptions import DecodingError
 
 from perunika.errors import ChainError
 from perunika_host.chain_abi import perunika_abi, snake_case
+from perunika_host.chain_calls import unpack_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,12 @@ class ClaimPaid(ChainEvent):
 
 @dataclass(frozen=True, slots=True)
 class Opened(ChainEvent):
-    """A channel lives."""
+    """A channel lives; ``valid_until`` is that of the hub's Open."""
 
     channel_id: bytes
     member_deposit: int
     hub_deposit: int
+    valid_until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,10 @@ def decode_log(log: Mapping[str, Any]) -> ChainEvent | None:
         if decoded is None or decoded[0] not in EVENTS:
             return None
         cls, values = EVENTS[decoded[0]], {snake_case(name): value for name, value in decoded[1].items()}
+        if cls is Opened:
+            values.update(
+                zip(("member_deposit", "hub_deposit", "valid_until"), unpack_terms(values["terms"]), strict=True)
+            )
         known = {field.name for field in fields(cls)}
         place = int(log["blockNumber"], 16), int(log["logIndex"], 16), bytes.fromhex(log["transactionHash"][2:])
         return cls(*place, **{name: value for name, value in values.items() if name in known})
