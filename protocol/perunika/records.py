@@ -4,6 +4,8 @@ A party's state is a map of small records (protocol.md §1: a channel is a join 
 touches only what it changes. Keys that begin with ``~`` are volatile: the store forgets them at restart.
 """
 
+import sys
+
 from perunika import cbor
 from perunika.evidence import EVIDENCE
 from perunika.structs import BasicParams, Checkpoint, Close, Open, Ready, Terms, VirtualParams, Withdraw
@@ -209,17 +211,40 @@ def quote_key(channel_id):
     return b"q" + channel_id
 
 
+MAX_RECORD_BYTES = 8192
+# Records are frozen, so equal bytes may share one decoded record; boards have no memory for that.
+_CACHE_ENTRIES = 0 if sys.implementation.name == "micropython" else 8192
+_cache: dict = {}
+
+
+def _remember(raw, record):
+    if _CACHE_ENTRIES:
+        if len(_cache) >= _CACHE_ENTRIES:
+            _cache.clear()
+        _cache[raw] = record
+    return record
+
+
+def _decode(cls, raw):
+    record = _cache.get(raw)
+    if type(record) is cls:
+        return record
+    return _remember(raw, cls.unpack(cbor.decode(raw, MAX_RECORD_BYTES)))
+
+
 def load(view, cls, key):
     """Return the record of ``cls`` under ``key``, or ``None``."""
     raw = view.get(key)
-    return None if raw is None else cls.unpack(cbor.decode(raw, 8192))
+    return None if raw is None else _decode(cls, raw)
 
 
 def save(view, key, record):
     """Write ``record`` under ``key`` in this step's writes."""
-    view.put(key, cbor.encode(record.pack()))
+    raw = cbor.encode(record.pack())
+    _remember(raw, record)
+    view.put(key, raw)
 
 
 def scan(view, cls, prefix):
     """Return all records of ``cls`` whose keys begin with ``prefix``, in key order."""
-    return [cls.unpack(cbor.decode(raw, 8192)) for _, raw in view.scan(prefix)]
+    return [_decode(cls, raw) for _, raw in view.scan(prefix)]

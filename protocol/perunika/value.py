@@ -104,6 +104,14 @@ def check(kind, value):
     return value
 
 
+def _checked(cls, name, kind, value):
+    """Return ``value`` if it fits; the error names class and field."""
+    try:
+        return check(kind, value)
+    except LocalError as error:
+        raise LocalError(error.code, "%s.%s: %s" % (cls.__name__, name, error.text))
+
+
 @dataclass_transform(frozen_default=True)
 class Value:
     """A frozen record of checked fields; see the module's docstring."""
@@ -123,10 +131,7 @@ class Value:
                 value = named[name]
             else:
                 raise LocalError("value.fields", "%s needs %s" % (type(self).__name__, name))
-            try:
-                _set(self, name, check(kind, value))
-            except LocalError as error:
-                raise LocalError(error.code, "%s.%s: %s" % (type(self).__name__, name, error.text))
+            _set(self, name, _checked(type(self), name, kind, value))
 
     def __setattr__(self, name, value):
         raise AttributeError(type(self).__name__ + " is frozen")
@@ -147,11 +152,18 @@ class Value:
 
     def replace(self, **changes):
         """Return a copy with the named fields changed; raises ``LocalError`` for an unknown name."""
-        fields = self.FIELDS
-        args = [changes.pop(f[0]) if f[0] in changes else getattr(self, f[0]) for f in fields]
-        if changes:
-            raise LocalError("value.fields", "%s has no %s" % (type(self).__name__, ", ".join(changes)))
-        return type(self)(*args)
+        cls = type(self)
+        copy = object.__new__(cls)
+        left = len(changes)
+        for name, kind in self.FIELDS:
+            if name in changes:
+                left -= 1
+                _set(copy, name, _checked(cls, name, kind, changes[name]))
+            else:
+                _set(copy, name, getattr(self, name))
+        if left:
+            raise LocalError("value.fields", "%s has not all of %s" % (cls.__name__, ", ".join(changes)))
+        return copy
 
     def pack(self):
         """Return plain CBOR items: a list in field order, nested values as lists."""
