@@ -13,7 +13,7 @@ class PerunikaError(Exception):
 
     def __init__(self, code, text, hint=""):
         # code: short stable word (see docs/spec.md, table of errors); text: one sentence; hint: what to do.
-        Exception.__init__(self, text)
+        super().__init__(text)
         self.code = code
         self.text = text
         self.hint = hint
