@@ -87,10 +87,14 @@ def test_signing_is_hedged_by_extra_entropy(backend: ModuleType) -> None:
     for case in VECTORS["hedged"]:
         secret, digest, entropy, signature = map(bytes.fromhex, case)
         assert backend.PrivateKey(secret, entropy).sign(digest) == signature
-        asked = []
-        key = backend.PrivateKey(secret, lambda length, entropy=entropy: asked.append(length) or entropy)
-        assert (key.sign(digest), key.sign(digest)) == (signature, signature)
-        assert asked == [32, 32], "fresh entropy is drawn for each signature"
+
+
+def test_entropy_is_drawn_afresh_for_each_signature(backend: ModuleType) -> None:
+    secret, digest, entropy, hedged = map(bytes.fromhex, VECTORS["hedged"][0])
+    drawn = [entropy, entropy, bytes(32)]
+    key = backend.PrivateKey(secret, lambda length: drawn.pop(0)[:length])
+    assert [key.sign(digest) == hedged for _ in range(3)] == [True, True, False]
+    assert drawn == []
 
 
 def test_crafted_signatures_recover_what_other_libraries_recover(backend: ModuleType) -> None:
@@ -132,6 +136,21 @@ def test_pure_remembers_a_bounded_number_of_keys_and_forgets_the_oldest() -> Non
     assert [entry[0] for entry in pure._known] == [key.address for key in keys[-pure.KNOWN_KEYS :]]
 
 
+def test_pure_verifies_without_a_table_when_the_heap_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(point: tuple[int, int]) -> list[bytearray]:
+        raise MemoryError
+
+    key = pure.PrivateKey(crypto.sha256(b"small heap"))
+    digest = crypto.sha256(b"tick")
+    signature = key.sign(digest)
+    assert pure.verify(digest, signature, key.address)
+    monkeypatch.setattr(pure, "comb_tables", no_room)
+    assert pure.verify(digest, signature, key.address)
+    assert not pure.verify(crypto.sha256(digest), signature, key.address)
+    monkeypatch.undo()
+    assert pure.verify(digest, signature, key.address)
+
+
 def test_pure_adds_points_that_are_equal_or_opposite() -> None:
     # A remembered key that is the generator itself: both combs hold the same points.
     for secret in (1, 2, 3, N - 1, N - 2):
@@ -142,7 +161,10 @@ def test_pure_adds_points_that_are_equal_or_opposite() -> None:
                 assert pure.verify(digest, key.sign(digest), key.address)
 
 
-@pytest.mark.parametrize("secret", [bytes(32), N.to_bytes(32, "big"), b"\xff" * 32, b"\x01" * 31, b"\x00\x01" * 17, b""])
+BAD_SECRETS = [bytes(32), N.to_bytes(32, "big"), b"\xff" * 32, b"\x01" * 31, b"\x00" * 32 + b"\x01", b""]
+
+
+@pytest.mark.parametrize("secret", BAD_SECRETS)
 def test_a_bad_secret_is_the_callers_fault(backend: ModuleType, secret: bytes) -> None:
     with pytest.raises(LocalError, match="bad-key") as caught:
         backend.PrivateKey(secret)

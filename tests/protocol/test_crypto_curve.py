@@ -1,9 +1,9 @@
 """The parts of the pure backend: field, points, recoding; each against its definition."""
 
+import coincurve
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import coincurve
 from perunika.crypto import field, multiples, nonce, points
 from perunika.crypto.field import P
 from perunika.crypto.points import GENERATOR

@@ -9,7 +9,7 @@ Two kinds of table: a Lim-Lee comb of six teeth (2 KB; 22 or 44 additions, no do
 used often, and the odd multiples 1..15 (512 bytes) for a point used once.
 """
 
-from perunika.crypto.field import P, reduce
+from perunika.crypto.field import P, inverse, reduce
 from perunika.crypto.points import add, add_any, double, double_affine, to_affine
 from perunika.crypto.signature import N
 
