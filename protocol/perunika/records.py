@@ -211,6 +211,15 @@ def quote_key(channel_id):
     return b"q" + channel_id
 
 
+try:
+    import cbor2
+
+    def _encode(items):
+        return cbor2.dumps(items, canonical=True)
+
+except ImportError:  # a board: the same bytes, more slowly
+    _encode = cbor.encode
+
 MAX_RECORD_BYTES = 8192
 # Records are frozen, so equal bytes may share one decoded record; boards have no memory for that.
 _CACHE_ENTRIES = 0 if sys.implementation.name == "micropython" else 8192
@@ -240,7 +249,7 @@ def load(view, cls, key):
 
 def save(view, key, record):
     """Write ``record`` under ``key`` in this step's writes."""
-    raw = cbor.encode(record.pack())
+    raw = _encode(record.pack())
     _remember(raw, record)
     view.put(key, raw)
 

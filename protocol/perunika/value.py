@@ -5,6 +5,8 @@ A value class lists its fields once as data: ``FIELDS = (("name", kind), ...)``.
 every signed number is range-checked). Compared by type and content; packed as a CBOR array in field order.
 """
 
+import sys
+
 from perunika.errors import LocalError, PeerError
 
 TYPE_CHECKING = False
@@ -19,6 +21,7 @@ else:
 AMOUNT_MAX = (1 << 96) - 1  # onchain.md, constant A
 
 _set = object.__setattr__
+_REMEMBERS = sys.implementation.name != "micropython"  # a board has no memory for packed copies
 
 
 def check_uint(bits, value):
@@ -166,8 +169,13 @@ class Value:
         return copy
 
     def pack(self):
-        """Return plain CBOR items: a list in field order, nested values as lists."""
-        return [_pack(item) for item in self.row()]
+        """Return plain CBOR items: a list in field order, nested values as lists; callers do not change it."""
+        if not _REMEMBERS:
+            return [_pack(item) for item in self.row()]
+        packed = self.__dict__.get("_packed")
+        if packed is None:
+            packed = self.__dict__["_packed"] = [_pack(item) for item in self.row()]
+        return packed
 
     @classmethod
     def unpack(cls, items):
