@@ -364,3 +364,25 @@ def test_a_transaction_that_no_block_takes_is_reported_as_pending():
                 assert "no block after 0.5 s" in caught.value.text
 
         asyncio.run(run())
+
+
+def test_a_transaction_that_a_killed_node_forgot_is_sent_again():
+    with Node(block_time=2) as node:
+
+        async def act(scene):
+            owner = b"\x44" * 20
+            # anvil writes its chain every second: after two, what was done so far survives kill -9.
+            await asyncio.sleep(2)
+            head = await scene.chain.rpc.number("eth_blockNumber")
+            sending = asyncio.create_task(scene.owner.deposit(owner, 5))
+            account = scene.owner.sender.account.address
+            nonce = await scene.chain.rpc.number("eth_getTransactionCount", account, "latest")
+            while await scene.chain.rpc.number("eth_getTransactionCount", account, "pending") == nonce:
+                await asyncio.sleep(0.005)
+            node.kill()
+            await asyncio.to_thread(node.restart)
+            assert await scene.chain.rpc.number("eth_getTransactionCount", account, "pending") == nonce
+            receipt = await sending
+            assert receipt.block > head and await scene.chain.vault_wei(owner) == 5
+
+        play(node, act)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import select
+import socket
 import subprocess
 import sys
 import textwrap
@@ -85,7 +87,8 @@ def test_round_trips_do_not_wait_for_delayed_acknowledgements(broker):
             a.subscribe("down", answer)
             b.subscribe("up", echo)
             await asyncio.gather(a.wait_connected(5), b.wait_connected(5))
-            await asyncio.gather(a.publish_confirmed("x", b"", 5), b.publish_confirmed("x", b"", 5))
+            for link in (a, b):
+                assert link._client.paho.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             for _ in range(50):
                 start = time.perf_counter()
                 answered.clear()
@@ -163,7 +166,11 @@ def test_what_was_being_handled_at_kill_9_is_delivered_again(broker, tmp_path):
 
     def worker(mode):
         command = [sys.executable, "-c", program, str(broker.port), mode]
-        return subprocess.Popen(command, stdout=subprocess.PIPE)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
+
+    def line_of(process):
+        assert select.select([process.stdout], [], [], 10)[0], "nothing was delivered"
+        return process.stdout.readline()
 
     async def send():
         async with MqttLink(settings(broker.port, "sender")) as link:
@@ -171,16 +178,19 @@ def test_what_was_being_handled_at_kill_9_is_delivered_again(broker, tmp_path):
             await link.publish_confirmed("t", b"precious", 5)
 
     first = worker("hang")
-    assert first.stdout.readline() == b"ready\n"
-    run(send())
-    assert first.stdout.readline() == b"got precious\n"
-    first.kill()
-    first.wait()
+    try:
+        assert line_of(first) == b"ready\n"
+        run(send())
+        assert line_of(first) == b"got precious\n"
+    finally:
+        first.kill()
+        first.wait()
     second = worker("finish")
-    lines = {second.stdout.readline(), second.stdout.readline()}
-    second.kill()
-    second.wait()
-    assert lines == {b"ready\n", b"got precious\n"}
+    try:
+        assert {line_of(second), line_of(second)} == {b"ready\n", b"got precious\n"}
+    finally:
+        second.kill()
+        second.wait()
 
 
 def test_a_handler_that_fails_disturbs_no_other_message(broker, caplog):
