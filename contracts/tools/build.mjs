@@ -13,7 +13,7 @@ const contractsDir = dirname(dirname(fileURLToPath(import.meta.url)));
 const repository = dirname(contractsDir);
 const artifacts = [
   { source: "src/Perunika.sol", name: "Perunika", target: "protocol/perunika_host/Perunika.json" },
-  { source: "test/TestToken.sol", name: "TestToken", target: "tests/contracts/TestToken.json" },
+  { source: "test/support/TestToken.sol", name: "TestToken", target: "tests/contracts/TestToken.json" },
 ];
 
 /** A value of foundry.toml, which both compilers' runs share. */

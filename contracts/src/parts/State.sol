@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BasicParams, ChannelView, DisputeView, Signature, VirtualParams} from "../types/Structs.sol";
-import {Params, locate} from "../types/Params.sol";
+import {Params, locate, positionOf} from "../types/Params.sol";
 import {ChannelWord} from "../types/ChannelWord.sol";
 import {CheckpointWord, RegisterWord} from "../types/DisputeWords.sol";
 import {VaultWord} from "../types/VaultWord.sol";
@@ -156,9 +156,9 @@ abstract contract State is IPerunika {
         _channels[id] = ChannelWord.wrap(block.timestamp <= p.openBefore() ? CLOSED : NONE);
     }
 
+    /// @dev The id is that of the words as given, so that an entry with words that fit no type is reported, too.
     function _reportFailure(BasicParams calldata params, uint256 index, bytes memory reason) internal {
-        (, bytes32 id) = _identify(params);
-        emit EntryFailed(id, index, reason);
+        emit EntryFailed(_typed(Digests.basic(positionOf(params))), index, reason);
     }
 
     function _requireUnlocked() private view {

@@ -12,10 +12,17 @@ type Params is uint256;
 
 using {alice, bob, aliceOwner, bobOwner, asset, challengeDuration, openBefore, unfit, structHash} for Params global;
 
-/// @dev Reverts, as the decoder does, when a field does not fit its type: so an id has exactly one form.
-function locate(BasicParams calldata source) pure returns (Params p) {
+/// @dev The position without any check; good for naming what was given, not for acting on it.
+function positionOf(BasicParams calldata source) pure returns (Params p) {
     assembly ("memory-safe") {
         p := source
+    }
+}
+
+/// @dev Reverts, as the decoder does, when a field does not fit its type: so an id has exactly one form.
+function locate(BasicParams calldata source) pure returns (Params p) {
+    p = positionOf(source);
+    assembly ("memory-safe") {
         let wide := or(or(calldataload(p), calldataload(add(p, 32))), calldataload(add(p, 64)))
         wide := shr(160, or(wide, or(calldataload(add(p, 96)), calldataload(add(p, 128)))))
         if or(wide, or(shr(32, calldataload(add(p, 160))), shr(40, calldataload(add(p, 192))))) { revert(0, 0) }
