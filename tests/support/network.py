@@ -44,7 +44,7 @@ class Node:
         self.world = world
         self.name = name
         self.store = DurableStore()
-        self.party = Party(DOMAIN, endpoints)
+        self.party = Party(world.domain, endpoints)
         self.notices = []
         self.online = True
 
@@ -81,8 +81,10 @@ class Node:
 class World:
     """The whole cast with three funded basic channels; ``channels`` maps names to their BasicParams."""
 
-    def __init__(self, fees=FEES, two_way=False, unit_price=100, unit_millis=1000, **hub_changes):
-        self.now_ms = NOW_S * 1000
+    def __init__(self, fees=FEES, unit_price=100, unit_millis=1000, domain=DOMAIN, now_s=NOW_S, **hub_changes):
+        self.domain = domain
+        self.start_s = now_s
+        self.now_ms = now_s * 1000
         self.counter = 0
         self.queue = []
         self.filter = None  # called with (sender node, receiver node, message) -> list of messages to deliver
@@ -93,10 +95,10 @@ class World:
         self.a = a
         self.channels = {
             n: BasicParams(a[n], a["hub"], key(n + " owner").address, key("hub owner").address, NATIVE, 3600,
-                           NOW_S + 3600, hashlib.sha256(n.encode()).digest())
+                           now_s + 3600, hashlib.sha256(n.encode()).digest())
             for n in ("shop", "owner", "device1")
         }  # fmt: skip
-        self.ids = {n: p.digest(DOMAIN) for n, p in self.channels.items()}
+        self.ids = {n: p.digest(domain) for n, p in self.channels.items()}
         hub_policy = HubPolicy(
             fees, key("hub owner").address, 60, 86400, 3600, 86400 * 30, 10, 100, 0, ETHER, 3600, 4
         ).replace(**hub_changes)
@@ -140,7 +142,7 @@ class World:
         node.run(
             node.party.request, node.party.endpoints[self.a[name] if node is not self.hub else self.a["hub"]].address,
             "chain", self.now_ms, self.random(), channel_id=self.ids[name], status=status, base=base, total=total,
-            withdraw_nonce=withdraw_nonce, block=1 + self.now_ms // 1000 - NOW_S, time_s=self.now_ms // 1000,
+            withdraw_nonce=withdraw_nonce, block=1 + self.now_ms // 1000 - self.start_s, time_s=self.now_ms // 1000,
         )  # fmt: skip
 
     def random(self):
