@@ -26,8 +26,12 @@ DOMAIN = Domain(31337, b"\xc0\xde" * 10)
 FEES = Fees(1000, 200, 50, 1000, ETHER, NOW_S + 10**7)
 
 
+def secret(name):
+    return hashlib.sha256(b"actor " + name.encode()).digest()
+
+
 def key(name):
-    return PrivateKey(hashlib.sha256(b"actor " + name.encode()).digest())
+    return PrivateKey(secret(name))
 
 
 class DurableStore(MemoryStore):
@@ -205,4 +209,4 @@ class World:
                 self.chain(node, name, base=basic.base, total=basic.total)
 
 
-__all__ = ["ChainView", "DOMAIN", "ETHER", "NOW_S", "Node", "World", "key"]
+__all__ = ["ChainView", "DOMAIN", "ETHER", "NOW_S", "Node", "World", "key", "secret"]
