@@ -183,9 +183,7 @@ contract LifeTest is World {
         );
         vm.assertEq(int256(perunika.channel(id).base), lowest);
         Withdrawal memory w = withdrawal(p, 0, 1 ether + 1, 0);
-        vm.expectRevert(
-            abi.encodeWithSelector(Overdrawn.selector, 1 ether + 1, 7 ether, -(2 ** 120) - int256(1))
-        );
+        vm.expectRevert(abi.encodeWithSelector(Overdrawn.selector, 1 ether + 1, 7 ether, -(2 ** 120) - int256(1)));
         withdraw(stranger, p, w);
         withdraw(stranger, p, withdrawal(p, 0, 1 ether, 0));
         vm.assertEq(int256(perunika.channel(id).base), -(2 ** 120));

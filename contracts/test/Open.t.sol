@@ -75,9 +75,7 @@ contract OpenTest is World {
             if (fault == 5) p.aliceOwner = address(perunika);
             if (fault == 6) p.bobOwner = address(perunika);
             Opening memory o = opening(p, 0, 0);
-            vm.expectRevert(
-                abi.encodeWithSelector(BadParties.selector, p.alice, p.bob, p.aliceOwner, p.bobOwner)
-            );
+            vm.expectRevert(abi.encodeWithSelector(BadParties.selector, p.alice, p.bob, p.aliceOwner, p.bobOwner));
             sendOpen(p.bobOwner, o, 0);
         }
     }

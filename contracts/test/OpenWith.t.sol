@@ -45,11 +45,7 @@ contract OpenWithTest is World {
         return Funding(FundingKind.AUTHORIZATION, owner, VALID, signedFor(content));
     }
 
-    function fund(bytes32 channelId, address from, uint256 amount, uint64 until)
-        private
-        view
-        returns (Funding memory)
-    {
+    function fund(bytes32 channelId, address from, uint256 amount, uint64 until) private view returns (Funding memory) {
         bytes32 content = keccak256(abi.encode(TypeHashes.FUND, channelId, from, amount, until));
         return Funding(FundingKind.FUND, from, until, signed(OWNER_KEY, content));
     }
@@ -108,13 +104,7 @@ contract OpenWithTest is World {
         uint256 vs = uint256(funding.signature.vs);
         vm.prank(stranger);
         token.permit(
-            owner,
-            address(perunika),
-            100,
-            VALID,
-            uint8((vs >> 255) + 27),
-            funding.signature.r,
-            bytes32(vs << 1 >> 1)
+            owner, address(perunika), 100, VALID, uint8((vs >> 255) + 27), funding.signature.r, bytes32(vs << 1 >> 1)
         );
         openWith(owner, 100, funding);
         assertOpened(100);

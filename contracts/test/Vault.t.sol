@@ -88,9 +88,7 @@ contract VaultTest is World {
 
     function test_withdrawVault_reverts_when_the_receiver_refuses() public {
         address refuser = address(new Refuser());
-        vm.expectRevert(
-            abi.encodeWithSelector(TransferFailed.selector, NATIVE, address(perunika), refuser, 1 ether)
-        );
+        vm.expectRevert(abi.encodeWithSelector(TransferFailed.selector, NATIVE, address(perunika), refuser, 1 ether));
         vm.prank(hubOwner);
         perunika.withdrawVault(NATIVE, 1 ether, refuser);
     }

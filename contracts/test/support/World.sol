@@ -65,8 +65,7 @@ abstract contract World is IPerunikaErrors, IPerunikaEvents {
     // --- parameters and ids
 
     function coinParams() internal returns (BasicParams memory) {
-        return
-            BasicParams(alice, hub, aliceOwner, hubOwner, NATIVE, DURATION, OPEN_BEFORE, bytes32(uint256(++_salt)));
+        return BasicParams(alice, hub, aliceOwner, hubOwner, NATIVE, DURATION, OPEN_BEFORE, bytes32(uint256(++_salt)));
     }
 
     function tokenParams() internal returns (BasicParams memory p) {
@@ -131,8 +130,7 @@ abstract contract World is IPerunikaErrors, IPerunikaEvents {
         view
         returns (Withdrawal memory)
     {
-        bytes32 content =
-            keccak256(abi.encode(TypeHashes.WITHDRAW, perunika.basicId(p), nonce, toAlice, toBob, VALID));
+        bytes32 content = keccak256(abi.encode(TypeHashes.WITHDRAW, perunika.basicId(p), nonce, toAlice, toBob, VALID));
         return Withdrawal(nonce, toAlice, toBob, VALID, signed(ALICE_KEY, content), signed(HUB_KEY, content));
     }
 
@@ -166,8 +164,7 @@ abstract contract World is IPerunikaErrors, IPerunikaEvents {
             element = sha256(abi.encode(element));
         }
         if (index == 0) e.preimage = element;
-        (e.kind, e.amount, e.unit, e.length, e.index, e.root) =
-            (EvidenceKind.TICK, base, unit, length, index, element);
+        (e.kind, e.amount, e.unit, e.length, e.index, e.root) = (EvidenceKind.TICK, base, unit, length, index, element);
         e.signature = signed(key, keccak256(abi.encode(TypeHashes.TICK_CHAIN, id, base, unit, length, element)));
     }
 
@@ -177,8 +174,7 @@ abstract contract World is IPerunikaErrors, IPerunikaEvents {
         returns (CheckpointPost memory)
     {
         bytes32 content = keccak256(abi.encode(TypeHashes.CHECKPOINT, id, version, net, floor, keccak256(retired)));
-        return
-            CheckpointPost(version, net, floor, retired, signed(ALICE_KEY, content), signed(HUB_KEY, content));
+        return CheckpointPost(version, net, floor, retired, signed(ALICE_KEY, content), signed(HUB_KEY, content));
     }
 
     /// @dev A challenge with vouchers only; 0 = none.
