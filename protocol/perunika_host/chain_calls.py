@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from perunika.errors import LocalError
+from perunika.structs import BasicParams
 
 ZERO_ADDRESS = bytes(20)
 NATIVE = ZERO_ADDRESS
@@ -12,17 +12,8 @@ NATIVE = ZERO_ADDRESS
 Fields = Mapping[str, object]
 
 
-class Params(Protocol):
-    """BasicParams of perunika.structs: what names a channel."""
-
-    alice: bytes
-    bob: bytes
-    alice_owner: bytes
-    bob_owner: bytes
-    asset: bytes
-    challenge_duration: int
-    open_before: int
-    salt: bytes
+# What names a channel; frozen, so a structural type with settable fields would not fit it.
+Params = BasicParams
 
 
 def params_fields(params: Params) -> Fields:
