@@ -3,6 +3,10 @@
 from perunika.crypto import keccak256
 from perunika.value import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
 _WORD = 1 << 256
 
 
@@ -47,7 +51,7 @@ class Struct(Value):
 
     __slots__ = ()
     NAME = ""
-    ABI = ()
+    ABI: "ClassVar[tuple[Any, ...]]" = ()
 
     @classmethod
     def type_text(cls):

@@ -15,7 +15,7 @@ class Endpoint:
     HANDLERS = {}
     REQUESTS = {}
     RETRIES = {}
-    TICKS = ()
+    TICKS: tuple = ()
 
     def __init__(self, key, policy):
         self.key = key

@@ -89,7 +89,7 @@ class Party:
         return stream.params.payer if known[0] == PAYER else stream.params.payee
 
     def _refusal(self, message, error):
-        effects = [Notify("refused message", {
+        effects: list = [Notify("refused message", {
             "code": error.code, "text": error.text, "about": message.name, "sender": message.sender,
             "fault": error.fault,
         })]  # fmt: skip

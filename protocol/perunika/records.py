@@ -7,7 +7,7 @@ touches only what it changes. Keys that begin with ``~`` are volatile: the store
 import sys
 
 from perunika import cbor
-from perunika.evidence import EVIDENCE
+from perunika.evidence import EVIDENCE, TickEvidence, VoucherEvidence
 from perunika.structs import BasicParams, Checkpoint, Close, Open, Ready, Terms, VirtualParams, Withdraw
 from perunika.value import Value
 
@@ -45,23 +45,23 @@ class Basic(Value):
     seen_s: int
     block: int
     ab: int
-    ab_signature: bytes
+    ab_signature: bytes | None
     ba: int
-    ba_signature: bytes
+    ba_signature: bytes | None
     held_alice: int
     held_bob: int
     next_even: int
     next_odd: int
     due: int
-    checkpoint: Checkpoint
-    checkpoint_alice: bytes
-    checkpoint_bob: bytes
-    offered: Checkpoint
-    offered_signature: bytes
+    checkpoint: Checkpoint | None
+    checkpoint_alice: bytes | None
+    checkpoint_bob: bytes | None
+    offered: Checkpoint | None
+    offered_signature: bytes | None
     withdraws: tuple
-    close: Close
-    close_alice: bytes
-    close_bob: bytes
+    close: Close | None
+    close_alice: bytes | None
+    close_bob: bytes | None
     frozen: int
     terminated: int
 
@@ -76,8 +76,8 @@ class Version(Value):
     version: int
     blocked_alice: int
     blocked_bob: int
-    alice: bytes
-    bob: bytes
+    alice: bytes | None
+    bob: bytes | None
 
     def complete(self):
         return self.alice is not None and self.bob is not None
@@ -131,10 +131,10 @@ class Funding(Value):
     nid_b: int
     fee: int
     asked_s: int
-    forward: object
-    backward: object
-    finish: bytes
-    reason: str
+    forward: VoucherEvidence | TickEvidence | None
+    backward: VoucherEvidence | TickEvidence | None
+    finish: bytes | None
+    reason: str | None
 
 
 class Stream(Value):
@@ -151,17 +151,17 @@ class Stream(Value):
     payer_random: bytes
     payee_nonce: bytes
     phase: str
-    terms: Terms
-    terms_signature: bytes
-    ready: Ready
-    ready_signature: bytes
-    forward: object
-    backward: object
+    terms: Terms | None
+    terms_signature: bytes | None
+    ready: Ready | None
+    ready_signature: bytes | None
+    forward: VoucherEvidence | TickEvidence | None
+    backward: VoucherEvidence | TickEvidence | None
     acked: int
     served: int
     started_ms: int
-    request: bytes
-    reason: str
+    request: bytes | None
+    reason: str | None
 
     def paid(self):
         """Return the wei that the payer owes by its best evidence."""

@@ -11,7 +11,7 @@ from perunika.errors import LocalError, PeerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import dataclass_transform
+    from typing import Any, ClassVar, dataclass_transform
 else:
 
     def dataclass_transform(**_options):
@@ -120,7 +120,7 @@ class Value:
     """A frozen record of checked fields; see the module's docstring."""
 
     __slots__ = ()
-    FIELDS = ()
+    FIELDS: "ClassVar[tuple[Any, ...]]" = ()
 
     def __init__(self, *args, **named):
         fields = self.FIELDS

@@ -27,7 +27,7 @@ if sys.implementation.name == "cpython" and os.environ.get("PERUNIKA_CRYPTO") !=
         pass  # the packages in C are optional: the pure backend gives the same answers, slower
 if BACKEND == "pure":
     from perunika.crypto.keccak import keccak256
-    from perunika.crypto.pure import PrivateKey, recover, verify
+    from perunika.crypto.pure import PrivateKey, recover, verify  # type: ignore[assignment]  # same interface
 
 __all__ = (
     "BACKEND",
