@@ -162,7 +162,7 @@ def _change(party: PartyBook) -> int:
 
 def _contract_checks(books: Books, reader: ChainReader, logs: list[Log]) -> list[Check]:
     """The contract holds what its events say, and the hub's vault is what events and books say."""
-    totals = {name: 0 for name in EVENTS.values()}
+    totals = dict.fromkeys(EVENTS.values(), 0)
     to_bob = hub_deposits = members = 0
     for log in logs:
         if log.name == OPENED:
