@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -9,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from perunika.errors import PerunikaError
+from perunika_host.units import format_ether
 
 
 class Output:
@@ -78,3 +80,19 @@ def fields_table(fields: dict[str, object]) -> Table:
     for name, value in fields.items():
         shown.add_row(name, str(value))
     return shown
+
+
+def short(text: object) -> str:
+    """Return an address or id with its middle left out; tables of --json have it whole."""
+    whole = str(text)
+    return whole if len(whole) <= 14 else whole[:8] + "…" + whole[-4:]
+
+
+def ether(amount: object) -> str:
+    """Return wei, given as int or decimal text, as people write amounts."""
+    return format_ether(int(str(amount)))
+
+
+def moment(unix_s: object) -> str:
+    """Return a Unix time as local time for people."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(int(str(unix_s))))
