@@ -1,4 +1,4 @@
-"""A basic channel between member and hub: chain state, vouchers, checkpoints (Paper §4.2). Same rules for both sides."""
+"""A basic channel between member and hub: chain state, vouchers, checkpoints (Paper §4.2); one set of rules."""
 
 from perunika.context import request_id
 from perunika.crypto import verify
@@ -187,7 +187,9 @@ def offer_checkpoint(ctx, me, channel_id):
         basic = basic.replace(offered=checkpoint, offered_signature=me.key.sign(checkpoint.digest(ctx.domain)))
         ctx.save(basic_key(channel_id), basic)
     body = {"checkpoint": basic.offered, "signature": basic.offered_signature}
-    ctx.send(other_side(basic), Message("CheckpointOffer", body, request_id("Checkpoint", channel_id), None, me.address))
+    ctx.send(
+        other_side(basic), Message("CheckpointOffer", body, request_id("Checkpoint", channel_id), None, me.address)
+    )
 
 
 def on_checkpoint_offer(ctx, me, message):

@@ -18,9 +18,7 @@ def on_chain_view_request(ctx, me, message):
     if message.sender is None or message.request_id is None:
         raise PeerError("message.missing", "a chain view request needs a sender and a request id")
     ctx.effects.append(
-        Look(
-            message["channel"], message["virtual"], message["nonce"], message.sender, message.request_id, me.address
-        )
+        Look(message["channel"], message["virtual"], message["nonce"], message.sender, message.request_id, me.address)
     )
 
 
@@ -35,7 +33,7 @@ def on_looked(ctx, me, look, status, base, total, block, time_s):
 
 
 def hub_cover(ctx, channel_id, virtual_id):
-    """Return the hub's wei in our channel that cover ``virtual_id``: free cash plus what its leg blocks of the hub's."""
+    """Return the hub's wei in our channel that cover ``virtual_id``: free cash and what its leg blocks of it."""
     basic = ctx.load(Basic, basic_key(channel_id))
     if basic is None:
         return 0

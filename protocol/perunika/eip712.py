@@ -46,8 +46,33 @@ def typehash(type_text):
     return known
 
 
+# Fields whose Python name or bound differs from what the ABI says: posting enforces smaller bounds (onchain.md).
+_NAMES = {"from": "source"}
+_BOUNDS = {"version": "uint40", "retired": "retired"}
+
+
+def members(text):
+    """Return (``ABI``, ``FIELDS``) of an EIP-712 member list such as ``bytes32 id,address agent``.
+
+    ``FIELDS`` has the names in snake case and the kinds with the bounds that posting enforces.
+    """
+    abi = tuple([(item.split(" ")[1], item.split(" ")[0]) for item in text.split(",")])
+    return abi, tuple([(_NAMES.get(name) or _snake(name), _BOUNDS.get(name) or _kind(kind)) for name, kind in abi])
+
+
+def _snake(name):
+    return "".join([("_" + c.lower()) if "A" <= c <= "Z" else c for c in name])
+
+
+def _kind(kind):
+    return "amount" if kind == "uint128" else kind
+
+
 class Struct(Value):
-    """A value that is signed: ``NAME`` is its EIP-712 name, ``ABI`` the (camelCase name, ABI type) per field."""
+    """A value that is signed: ``NAME`` is its EIP-712 name, ``ABI`` the (camelCase name, ABI type) per field.
+
+    A struct gives both with ``ABI, FIELDS = members(...)``.
+    """
 
     __slots__ = ()
     NAME = ""

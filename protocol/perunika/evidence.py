@@ -22,7 +22,7 @@ class TickEvidence(Value):
     FIELDS = (
         ("base", "amount"), ("unit", "amount"), ("length", "uint32"), ("root", "bytes32"),
         ("signature", "signature"), ("k", "uint32"), ("tick", "bytes32"),
-    )
+    )  # fmt: skip
     base: int
     unit: int
     length: int

@@ -1,4 +1,4 @@
-"""The hub closes a virtual channel: pays the payee's member, collects from the payer's (Paper Fig. 29; R9, R10, R11)."""
+"""The hub closes a virtual channel: pays the payee's member, collects from the payer's (Paper Fig. 29; R9 to R11)."""
 
 from perunika.basic import offer_checkpoint
 from perunika.context import request_id

@@ -8,7 +8,15 @@ from perunika.context import request_id
 from perunika.errors import PeerError
 from perunika.fees import check_capacity, virtual_fee
 from perunika.ledger import (
-    check_signature, digest_of, free_cash, held, leg_blocked, load_basic, new_leg, put_version, require_usable,
+    check_signature,
+    digest_of,
+    free_cash,
+    held,
+    leg_blocked,
+    load_basic,
+    new_leg,
+    put_version,
+    require_usable,
 )
 from perunika.phases import advance
 from perunika.policies import AHEAD_S

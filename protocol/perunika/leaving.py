@@ -43,7 +43,9 @@ def request_close(ctx, me, channel_id):
     if _expired(ctx, basic):
         require_usable(ctx, basic)
         net = agreed_net(ctx, basic)
-        basic = _sign_close(ctx, me, basic.replace(close_alice=None, close_bob=None), Close(channel_id, net, ctx.now + VALID_S))
+        basic = _sign_close(
+            ctx, me, basic.replace(close_alice=None, close_bob=None), Close(channel_id, net, ctx.now + VALID_S)
+        )
         ctx.save(basic_key(channel_id), basic)
     body = {"close": basic.close, "signature": basic.close_alice if basic.side == ALICE else basic.close_bob}
     if body["signature"] is not None:
@@ -138,7 +140,9 @@ def on_withdraw_offer(ctx, me, message):
             raise PeerError("withdraw.time", "valid until %d is not near" % withdraw.valid_until)
         basic = _reserve(ctx, basic, withdraw)
     mine = me.key.sign(withdraw.digest(ctx.domain))
-    me.reply(ctx, message, "WithdrawSigned", {"channel": withdraw.channel_id, "nonce": withdraw.nonce, "signature": mine})
+    me.reply(
+        ctx, message, "WithdrawSigned", {"channel": withdraw.channel_id, "nonce": withdraw.nonce, "signature": mine}
+    )
     _submit_withdraw(ctx, basic, withdraw, mine, message["signature"])
 
 

@@ -2,9 +2,9 @@
 
 from perunika import basic as channel
 from perunika import leaving
+from perunika.chain_views import CHAIN_REQUESTS, on_chain_view_request
 from perunika.endpoint import Endpoint
 from perunika.errors import LocalError, PeerError
-from perunika.chain_views import CHAIN_REQUESTS, on_chain_view_request
 from perunika.member_payee import PAYEE_HANDLERS, PAYEE_RETRIES, keep_evidence, serve_payee
 from perunika.member_payer import PAYER_HANDLERS, PAYER_RETRIES, on_allowed
 from perunika.records import ALICE, PAYEE_MEMBER, PAYER_MEMBER, Basic, Funding, basic_key, funding_key

@@ -5,7 +5,15 @@ from perunika.crypto import verify
 from perunika.errors import PeerError
 from perunika.evidence import check_evidence
 from perunika.ledger import (
-    check_signature, clamp_net, digest_of, leg_blocked, leg_final, load_basic, new_leg, put_version, require_usable,
+    check_signature,
+    clamp_net,
+    digest_of,
+    leg_blocked,
+    leg_final,
+    load_basic,
+    new_leg,
+    put_version,
+    require_usable,
 )
 from perunika.phases import advance
 from perunika.policies import AHEAD_S
@@ -139,7 +147,7 @@ def keep_evidence(ctx, virtual_id, evidence):
 
 
 def on_close_leg(ctx, me, message):
-    """The payee is done (its ``Finish`` signature says so): sign νb version 2 for the best evidence, ask the hub to pay."""
+    """The payee is done, as its ``Finish`` says: sign νb version 2 for the best evidence, ask the hub to pay."""
     virtual_id = message["virtual"]
     funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
     if funding is None:

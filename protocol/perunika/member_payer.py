@@ -1,4 +1,4 @@
-"""The payer's member: funds a payer key's virtual channel out of its basic channel (Paper Fig. 26, Alice's part; R7)."""
+"""The payer's member funds a payer key's virtual channel out of its basic channel (Paper Fig. 26, Alice; R7)."""
 
 from perunika.basic import pay_basic, send_voucher
 from perunika.context import request_id
@@ -7,12 +7,28 @@ from perunika.errors import LocalError, PeerError
 from perunika.evidence import check_evidence
 from perunika.fees import check_capacity, virtual_fee
 from perunika.ledger import (
-    check_signature, clamp_net, digest_of, leg_blocked, leg_final, load_basic, new_leg, put_version, require_usable,
+    check_signature,
+    clamp_net,
+    digest_of,
+    leg_blocked,
+    leg_final,
+    load_basic,
+    new_leg,
+    put_version,
+    require_usable,
 )
 from perunika.messages import Message
 from perunika.phases import advance
 from perunika.records import (
-    BOB, PAYER_MEMBER, Allowance, Funding, Nano, Version, allowance_key, basic_key, funding_key, nano_key,
+    BOB,
+    PAYER_MEMBER,
+    Allowance,
+    Funding,
+    Nano,
+    Version,
+    allowance_key,
+    funding_key,
+    nano_key,
 )
 from perunika.structs import PAYER_LEG, virtual_salt
 from perunika.value import AMOUNT_MAX

@@ -8,7 +8,18 @@ from perunika import cbor
 from perunika.errors import LocalError, PeerError
 from perunika.evidence import EVIDENCE
 from perunika.structs import (
-    BasicParams, ChainView, Checkpoint, Close, Finish, Open, Reading, Ready, Receipt, Start, Terms, VirtualParams,
+    BasicParams,
+    ChainView,
+    Checkpoint,
+    Close,
+    Finish,
+    Open,
+    Reading,
+    Ready,
+    Receipt,
+    Start,
+    Terms,
+    VirtualParams,
     Withdraw,
 )
 from perunika.value import Value, check, unpack_item
@@ -22,7 +33,7 @@ class Fees(Value):
     FIELDS = (
         ("base", "amount"), ("ppm", "uint32"), ("ppm_per_day", "uint32"), ("min_capacity", "amount"),
         ("max_capacity", "amount"), ("valid_until", "uint64"),
-    )
+    )  # fmt: skip
     base: int
     ppm: int
     ppm_per_day: int
@@ -96,7 +107,7 @@ TABLE = (
     (36, "Receipt", (("receipt", Receipt), ("signature", "signature"))),
     (37, "Start", (("start", Start), ("signature", "signature"))),
     (38, "Finish", (("finish", Finish), ("signature", "signature"))),
-)
+)  # fmt: skip
 
 _BY_TYPE = {}
 _BY_NAME = {}
@@ -173,7 +184,9 @@ def decode(raw, max_bytes=MAX_BYTES):
     if type(items) is not dict or type(items.get(0)) is not int:
         raise PeerError("message.shape", "not a map with a type under key 0")
     if items[0] not in _BY_TYPE:
-        raise PeerError("message.unknown_type", "message type %d is not known" % items[0], "update one of the two sides")
+        raise PeerError(
+            "message.unknown_type", "message type %d is not known" % items[0], "update one of the two sides"
+        )
     name, fields = _BY_TYPE[items[0]]
     try:
         header = [check(_HEADER[i][1], items.get(1 + i)) for i in range(3)]

@@ -102,7 +102,7 @@ class Party:
         return effects
 
     def request(self, view, address, name, now_ms, random, **fields):
-        """Run our user's request ``name`` at endpoint ``address``; raises what the request raises, writes nothing then."""
+        """Run our user's request ``name`` at endpoint ``address``; if it raises, nothing is written."""
         trial = Overlay(view)
         ctx = Context(trial, self.domain, now_ms, random)
         endpoint = self.endpoints.get(address)

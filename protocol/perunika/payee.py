@@ -7,16 +7,21 @@ from perunika.context import request_id
 from perunika.crypto import verify
 from perunika.endpoint import Endpoint
 from perunika.errors import LocalError, PeerError
+from perunika.evidence import sign_voucher
+from perunika.messages import Message
 from perunika.payee_opening import (
-    on_chain_view, on_ready_request, on_resume, on_terms_request, on_virtual_opened, repeat_opening,
+    on_chain_view,
+    on_ready_request,
+    on_resume,
+    on_terms_request,
+    on_virtual_opened,
+    repeat_opening,
 )
 from perunika.payee_payments import on_tick_chain, on_tick_message, on_voucher
 from perunika.payer import find_stream
-from perunika.evidence import sign_voucher
-from perunika.messages import Message
 from perunika.phases import advance
 from perunika.records import PAYEE, Stream, stream_key
-from perunika.structs import Finish, Nanocontract, PAYEE_LEG
+from perunika.structs import PAYEE_LEG, Finish, Nanocontract
 
 CLOSE_BEFORE_S = 30  # stop and close this long before the validity ends (R14)
 
@@ -73,7 +78,7 @@ def on_close_request(ctx, me, message):
 
 
 def close(ctx, me, virtual):
-    """Stop serving and ask our member to collect the best payment; nothing is accepted in this channel any more (R18)."""
+    """Stop serving and ask our member to collect the best payment; nothing is accepted here any more (R18)."""
     virtual, stream = find_stream(ctx, PAYEE, virtual)
     if stream.phase in ("opened", "serving"):
         stream = stream.replace(phase=advance(PAYEE, stream.phase, "close"))

@@ -60,9 +60,7 @@ def on_tick_chain(ctx, me, message):
     virtual_id, stream = find_stream(ctx, PAYEE, message["id"])
     _require_open(ctx, stream)
     root = message["root"]
-    evidence = TickEvidence(
-        message["base"], message["unit"], message["length"], root, message["signature"], 0, root
-    )
+    evidence = TickEvidence(message["base"], message["unit"], message["length"], root, message["signature"], 0, root)
     if message["length"] > TICKS_MAX:
         raise PeerError("tick.length", "a chain has at most %d ticks" % TICKS_MAX)
     _check_capacity(stream, message["base"] + message["length"] * message["unit"])

@@ -1,4 +1,4 @@
-"""The payer key of a virtual channel: asks for terms, gets the channel, pays by voucher within its budget (R8, R14, R17).
+"""The payer key of a virtual channel: asks for terms, gets the channel, pays by voucher (R8, R14, R17).
 
 It needs no chain and no durable memory of amounts: what it forgot, the payee proves (flow 6).
 """
@@ -23,7 +23,7 @@ class Intent(Value):
     FIELDS = (
         ("payee", "address"), ("capacity", "amount"), ("payee_capacity", "amount"), ("validity_s", "uint32"),
         ("random", "bytes32"), ("asked_ms", "uint64"),
-    )
+    )  # fmt: skip
     payee: bytes
     capacity: int
     payee_capacity: int
@@ -339,7 +339,7 @@ def on_resumed(ctx, me, message):
 
 def on_tick(ctx, me):
     """Repeat open requests for terms and pay what is due in every channel that is being paid."""
-    for key, raw in ctx.view.scan(b"~t"):
+    for key, _raw in ctx.view.scan(b"~t"):
         intent = load(ctx.view, Intent, key)
         if ctx.now_ms >= intent.asked_ms + 2000:
             ctx.save(key, intent.replace(asked_ms=ctx.now_ms))

@@ -13,7 +13,7 @@ class MemberPolicy(Value):
     FIELDS = (
         ("hub", "address"), ("fees", Fees), ("min_window_s", "uint32"), ("max_window_s", "uint32"),
         ("max_validity_s", "uint32"),
-    )
+    )  # fmt: skip
     hub: bytes
     fees: Fees
     min_window_s: int
@@ -29,7 +29,7 @@ class HubPolicy(Value):
         ("challenge_duration_s", "uint32"), ("max_validity_s", "uint32"), ("offer_timeout_s", "uint32"),
         ("max_uncollected", "uint32"), ("early_floor", "amount"), ("max_hub_deposit", "amount"),
         ("open_within_s", "uint32"), ("checkpoint_every", "uint32"),
-    )
+    )  # fmt: skip
     fees: Fees
     owner: bytes
     min_window_s: int
@@ -45,7 +45,7 @@ class HubPolicy(Value):
 
 
 class PayerPolicy(Value):
-    """A payer's limits, on absolute amounts (R17): per unit, per second, and wei that may be paid but not yet acknowledged.
+    """A payer's limits, on absolute amounts (R17): per unit, per second, in all, and paid but not yet acknowledged.
 
     ``member`` funds it through ``channel``; ``viewer`` signs its chain views.
     """
@@ -53,7 +53,7 @@ class PayerPolicy(Value):
     FIELDS = (
         ("member", "address"), ("channel", "bytes32"), ("viewer", "address"), ("max_unit_price", "amount"),
         ("max_rate", "amount"), ("max_total", "amount"), ("max_unacked", "amount"), ("max_window_s", "uint32"),
-    )
+    )  # fmt: skip
     member: bytes
     channel: bytes
     viewer: bytes
@@ -74,7 +74,7 @@ class PayeePolicy(Value):
         ("channel", BasicParams), ("member", "address"), ("viewer", "address"), ("unit_price", "amount"),
         ("unit_millis", "uint32"), ("min_capacity", "amount"), ("window_s", "uint32"), ("min_window_s", "uint32"),
         ("max_validity_s", "uint32"), ("terms_s", "uint32"), ("exposure", "amount"), ("idle_s", "uint32"),
-    )
+    )  # fmt: skip
     channel: BasicParams
     member: bytes
     viewer: bytes

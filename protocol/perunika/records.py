@@ -35,7 +35,7 @@ class Basic(Value):
         ("offered", (Checkpoint, "?")), ("offered_signature", "signature?"), ("withdraws", (Withdraw, "*")),
         ("close", (Close, "?")), ("close_alice", "signature?"), ("close_bob", "signature?"), ("frozen", "uint8"),
         ("terminated", "uint32"),
-    )
+    )  # fmt: skip
     params: BasicParams
     side: int
     status: int
@@ -72,7 +72,7 @@ class Version(Value):
     FIELDS = (
         ("version", "uint40"), ("blocked_alice", "int128"), ("blocked_bob", "int128"), ("alice", "signature?"),
         ("bob", "signature?"),
-    )
+    )  # fmt: skip
     version: int
     blocked_alice: int
     blocked_bob: int
@@ -92,7 +92,7 @@ class Nano(Value):
     FIELDS = (
         ("channel_id", "bytes32"), ("nid", "uint64"), ("app", "address"), ("state", "bytes32"),
         ("versions", (Version, "*")),
-    )
+    )  # fmt: skip
     channel_id: bytes
     nid: int
     app: bytes
@@ -121,7 +121,7 @@ class Funding(Value):
         ("role", "uint8"), ("params", VirtualParams), ("payer_random", "bytes32"), ("payee_nonce", "bytes32"),
         ("phase", "word"), ("nid_a", "uint64"), ("nid_b", "uint64"), ("fee", "amount"), ("asked_s", "uint64"),
         ("forward", EVIDENCE), ("backward", EVIDENCE), ("finish", "signature?"), ("reason", "text?"),
-    )
+    )  # fmt: skip
     role: int
     params: VirtualParams
     payer_random: bytes
@@ -145,7 +145,7 @@ class Stream(Value):
         ("phase", "word"), ("terms", (Terms, "?")), ("terms_signature", "signature?"), ("ready", (Ready, "?")),
         ("ready_signature", "signature?"), ("forward", EVIDENCE), ("backward", EVIDENCE), ("acked", "amount"),
         ("served", "uint64"), ("started_ms", "uint64"), ("request", "bytes8?"), ("reason", "text?"),
-    )
+    )  # fmt: skip
     role: int
     params: VirtualParams
     payer_random: bytes
