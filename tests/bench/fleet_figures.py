@@ -117,4 +117,3 @@ def fleet_of_100() -> dict[str, Any]:
     """Transactions of a fleet of 100 payer keys on one channel: its owner's open and close."""
     with tempfile.TemporaryDirectory() as name, Node(Path(name), block_time_s=None) as node:
         return asyncio.run(_fleet(node))
-

@@ -5,9 +5,11 @@ one by one. ``perunika demo`` fails when it finds a difference.
 """
 
 import json
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from eth_utils.crypto import keccak
@@ -142,7 +144,7 @@ def _channel_checks(books: Books, logs: list[Log]) -> Iterator[Check]:
 
 def _account_checks(books: Books, reader: ChainReader, sent: dict[str, list[int]]) -> list[Check]:
     """The owners' accounts changed by exactly deposit, payout and gas; the balances in the books are the chain's."""
-    checks: list[Check] = []
+    checks: list[Check] = [("hub: gas", books.hub.gas_wei, sent.get(books.hub.gas_account.lower(), [0, 0])[1])]
     for party in books.parties:
         value, gas = sent.get(party.account.lower(), [0, 0])
         before, after = reader.balance(party.account, books.from_block), reader.balance(party.account)
@@ -196,5 +198,23 @@ def _sum_checks(books: Books) -> list[Check]:
         ("fees paid against fees received", sum(party.fees_wei for party in books.parties), books.hub.fees_wei),
         ("paid early by the hub against paid", paid, books.hub.paid_early_wei),
         ("collected by the hub against paid", paid, books.hub.collected_wei),
-        ("hub: change of the vault against fees", books.hub.fees_wei, books.hub.vault_after_wei - books.hub.vault_before_wei),
+        (
+            "hub: change of the vault against fees",
+            books.hub.fees_wei,
+            books.hub.vault_after_wei - books.hub.vault_before_wei,
+        ),
     ]
+
+
+def main(arguments: list[str]) -> int:
+    """Audit the books in a JSON file: ``python -m perunika_cli.demo.auditor RPC_URL BOOKS``; 1 when they differ."""
+    rpc_url, path = arguments
+    differences = audit(rpc_url, Books.from_json(json.loads(Path(path).read_text())))
+    for difference in differences:
+        print(difference)
+    print("chain and books differ" if differences else "chain and books agree")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

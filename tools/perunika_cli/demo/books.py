@@ -33,9 +33,10 @@ class PartyBook:
 
 @dataclass(frozen=True, slots=True)
 class HubBook:
-    """The hub's side: its vault before and after, fees received, gas of all its accounts."""
+    """The hub's side: its vault before and after, fees received, gas of ``gas_account``."""
 
     owner: str
+    gas_account: str
     vault_before_wei: int
     vault_after_wei: int
     fees_wei: int

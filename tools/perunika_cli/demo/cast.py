@@ -96,11 +96,15 @@ class Cast:
                 hub={"hub": self.passwords["hub"]},
             )
         )
-        self.say(f"node with a block a second at {self.node.rpc_url}; broker: {self.broker.kind}, TLS on both listeners")
+        self.say(
+            f"node with a block a second at {self.node.rpc_url}; broker: {self.broker.kind}, TLS on both listeners"
+        )
 
     def _contract(self) -> None:
         self.contract = asyncio.run(
-            found(self.node.rpc_url, self.accounts["deployer"], self.accounts["hub"], self.keys["hub"].address, VAULT_WEI)
+            found(
+                self.node.rpc_url, self.accounts["deployer"], self.accounts["hub"], self.keys["hub"].address, VAULT_WEI
+            )
         )
         self.from_block = int(self.node.call("eth_blockNumber"), 16)
         self.before = {name: self._balance(name) for name in MEMBERS}

@@ -53,7 +53,13 @@ async def found(rpc_url: str, deployer: LocalAccount, hub_owner: LocalAccount, h
 
 
 async def open_channel(
-    rpc_url: str, contract: bytes, hub_url: str, hub: bytes, owner: LocalAccount, member: bytes, deposits: tuple[int, int]
+    rpc_url: str,
+    contract: bytes,
+    hub_url: str,
+    hub: bytes,
+    owner: LocalAccount,
+    member: bytes,
+    deposits: tuple[int, int],
 ) -> OpenChannel:
     """Get a quote for ``member``, check it against what was asked, open the channel with one transaction of ``owner``.
 
@@ -84,10 +90,13 @@ def read_params(plain: Mapping[str, Any]) -> BasicParams:
 
 def plain_params(params: BasicParams) -> dict[str, Any]:
     """Return ``params`` as JSON values, as `perunika channel open` writes them."""
-    return {name: _hex(value) if isinstance(value, bytes) else value for (name, _), value in zip(params.FIELDS, params.row(), strict=True)}
+    return {
+        name: _hex(value) if isinstance(value, bytes) else value
+        for (name, _), value in zip(params.FIELDS, params.row(), strict=True)
+    }
 
 
-def _field(kind: object, value: Any) -> int | bytes:
+def _field(kind: object, value: Any) -> Any:
     return int(value) if str(kind).startswith("uint") else _bytes(value)
 
 

@@ -45,7 +45,9 @@ class GateClient:
         deadline_s = time.monotonic() + ACCESS_TIMEOUT_S
         while time.monotonic() < deadline_s and not self.ended.is_set():
             try:
-                with urllib.request.urlopen(urllib.request.Request(self.gate_url, headers=self.headers), timeout=60) as answer:
+                with urllib.request.urlopen(
+                    urllib.request.Request(self.gate_url, headers=self.headers), timeout=60
+                ) as answer:
                     while chunk := answer.read1(CHUNK_BYTES):
                         self.bytes_paid += len(chunk)
                 return

@@ -1,5 +1,6 @@
 """One run of the demo, from an empty directory to audited books."""
 
+import json
 import statistics
 import tempfile
 import time
@@ -59,7 +60,9 @@ class Demo:
         with LiveTable(self.quiet) as table:
             while not all(any(True for _ in board.of("closed")) for board in payers):
                 if time.monotonic() > deadline_s:
-                    raise LocalError("demo.time", "the boards did not pay and close in time", f"see {self.cast.directory}")
+                    raise LocalError(
+                        "demo.time", "the boards did not pay and close in time", f"see {self.cast.directory}"
+                    )
                 time.sleep(REFRESH_S)
                 for board in self.cast.boards.values():
                     board.read()
@@ -129,17 +132,18 @@ class Demo:
         hub = ask(f"{cast.urls['hub']}/v1/books")
         owner = cast.accounts["hub"].address.lower()
         contract = "0x" + cast.contract.hex()
+        spent = sum(int(each["gas_used"]) * int(each["gas_price_wei"]) for each in hub["transactions"])
         book = HubBook(
-            owner, VAULT_WEI, self._vault(contract, owner), int(hub["fees_wei"]), int(hub["paid_early_wei"]),
-            int(hub["collected_wei"]), gas.get("0x" + cast.keys["gas"].address.hex(), 0),
+            owner, "0x" + cast.keys["gas"].address.hex(), VAULT_WEI, self._vault(hub), int(hub["fees_wei"]),
+            int(hub["paid_early_wei"]), int(hub["collected_wei"]), spent,
         )  # fmt: skip
         books = Books(contract, cast.from_block, parties, book)
+        (cast.directory / "books.json").write_text(json.dumps(books.as_json(), indent=1))
         differences = audit(cast.node.rpc_url, books)
         return books, self._result(books, not differences), differences
 
-    def _vault(self, contract: str, owner: str) -> int:
-        """Return the vault by the hub's own journal: what was in it, minus deposits, plus what channels returned."""
-        books = ask(f"{self.cast.urls['hub']}/v1/books")
+    def _vault(self, books: dict[str, Any]) -> int:
+        """Return the vault by the hub's own books: what was in it, minus deposits, plus what channels returned."""
         change = sum(int(each["to_hub_wei"]) - int(each["hub_deposit_wei"]) for each in books["channels"].values())
         return VAULT_WEI + change
 
@@ -154,7 +158,9 @@ class Demo:
                 self.transactions += 1
                 self.gas_used += int(receipt["gasUsed"], 16)
                 sender = receipt["from"].lower()
-                found[sender] = found.get(sender, 0) + int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
+                found[sender] = found.get(sender, 0) + int(receipt["gasUsed"], 16) * int(
+                    receipt["effectiveGasPrice"], 16
+                )
         return found
 
     def _result(self, books: Books, agree: bool) -> dict[str, Any]:
