@@ -119,6 +119,8 @@ class Exchange:
 
     async def _send(self, effect: Send) -> None:
         message = effect.message
+        if message.to is None:
+            message = Message(message.name, message.body, message.request_id, effect.to, message.sender)
         place = self.routes.place_of(effect.to, message.request_id) or effect.to
         self.counters["sent"] += 1
         await self.publish(down(place), encode(message))

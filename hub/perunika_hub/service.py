@@ -45,6 +45,7 @@ log = logging.getLogger("perunika.hub")
 POLICY_PERIOD_S = 30.0
 SHUTDOWN_S = 5.0
 BROKER_WAIT_S = 10.0
+CHAIN_WAIT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Service:
         self.settlement.wake()
         await self._serve_http(books)
         await self._wait_for_broker()
+        await self._wait_for_chain()
 
     def _exchange(self, store: SqliteStore) -> Exchange:
         config = self.config
@@ -179,6 +181,13 @@ class Service:
             await self.link.wait_connected(BROKER_WAIT_S)
         except LocalError as error:
             log.warning("%s; starting without, members cannot reach this hub until it answers", error)
+
+    async def _wait_for_chain(self) -> None:
+        try:
+            async with asyncio.timeout(CHAIN_WAIT_S):
+                await self.watcher.began.wait()
+        except TimeoutError:
+            log.warning("no confirmed block seen yet; openings are refused until there is one")
 
     async def _stop_tasks(self) -> None:
         for task in self._tasks:

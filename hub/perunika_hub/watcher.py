@@ -60,6 +60,7 @@ class Watcher:
         self._steps = ChainSteps(shell.party, hub, sweep)
         self.start_block = start_block
         self.state = WatchState()
+        self.began = asyncio.Event()
         self._follower = Follower(chain, poll_s)
         self._on_opened = on_opened
         self._on_confirmed = on_confirmed
@@ -136,6 +137,7 @@ class Watcher:
         vault_wei = await self._vault(batch)
         await self.shell.step(lambda view: self._steps.apply(view, batch, vault_wei))
         self.state.block, self.state.time_s = batch.last_block, batch.time_s
+        self.began.set()
         view = self.shell.view()
         for channel_id in touched:
             basic = basic_of(view, channel_id)
