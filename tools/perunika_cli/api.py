@@ -33,6 +33,21 @@ class Api:
         """Return what GET answers."""
         return self._call(urllib.request.Request(self.url + path), TIMEOUT_S)
 
+    def health(self) -> Any:
+        """Return /v1/health, also that of a service which says that it is not well."""
+        return self._call(urllib.request.Request(self.url + "/v1/health"), TIMEOUT_S, degraded_status=503)
+
+    def all(self, path: str, name: str) -> list[Any]:
+        """Return a whole list, page by page: each page has entries under ``name`` and where the next one begins."""
+        found: list[Any] = []
+        after = None
+        while True:
+            page = self.get(path if after is None else f"{path}?after={after}")
+            found += page[name]
+            after = page.get("next")
+            if after is None:
+                return found
+
     def post(self, path: str, body: object | None = None, admin: bool = False) -> Any:
         """Return what POST answers; ``admin`` sends the token of ``token_file`` along (LocalError without one)."""
         headers = {"Content-Type": "application/json"}
@@ -47,13 +62,16 @@ class Api:
             raise LocalError("api.token", f"{self.who} wants an admin token for this", hint)
         return read_secret(self.token_file)
 
-    def _call(self, request: urllib.request.Request, timeout_s: float) -> Any:
+    def _call(self, request: urllib.request.Request, timeout_s: float, degraded_status: int = 0) -> Any:
         try:
             with _OPENER.open(request, timeout=timeout_s) as response:
                 return self._parsed(response.read(MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             with error:
-                raise self._refusal(error.code, error.read(MAX_ANSWER_BYTES)) from error
+                content = error.read(MAX_ANSWER_BYTES)
+            if error.code == degraded_status and self._parsed_error(content) is None:
+                return self._parsed(content)
+            raise self._refusal(error.code, content) from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             hint = f"start {self.who}, or correct its address"

@@ -6,7 +6,7 @@ from typing import Any
 
 from perunika.errors import PeerError
 from perunika_cli.api import Api
-from perunika_cli.arguments import found_config, hex_of
+from perunika_cli.arguments import found_config, hex_of, overrides
 from perunika_cli.command import OK
 from perunika_cli.config_edit import with_values, written_values
 from perunika_cli.hub_setup import confirmed
@@ -42,7 +42,7 @@ def run_init(arguments: argparse.Namespace, output: Output) -> int:
     addresses = {name: hex_of(key.address) for name, key in made.items()}
     plain = {"config": str(config), **addresses, "owner": hex_of(owner)}
     steps = (
-        f"Next: fill in {relative(config)}, above all the brokers; then `perunika channel open`, `perunika gateway run`, "
+        f"Next: fill in {relative(config)}, above all the brokers; `perunika channel open`, `perunika gateway run`, "
         "and `perunika doctor` whenever something is unclear."
     )
     output.answer(plain, fields_table(dict(plain)), steps)
@@ -88,4 +88,4 @@ def run_gateway(arguments: argparse.Namespace, output: Output) -> int:
 
     path = found_config("gateway", arguments.config)
     output.note(f"gateway with {relative(path)}; Ctrl-C ends it")
-    return int(main(str(path)) or OK)
+    return main(path, overrides(arguments))

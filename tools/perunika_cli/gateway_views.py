@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from perunika_cli.arguments import hex_of
 from perunika_cli.command import FAILED, OK
-from perunika_cli.hub_views import flat, is_healthy, listed
+from perunika_cli.hub_views import flat, is_healthy
 from perunika_cli.live import LiveStreams
 from perunika_cli.output import Output, ether, fields_table, table
 from perunika_cli.services import gateway_api
@@ -16,10 +16,10 @@ from perunika_cli.streams import Rates, Stream, measured, streams_table
 def run_status(arguments: argparse.Namespace, output: Output) -> int:
     """Show health, who this is, and its devices."""
     api = gateway_api(arguments)
-    health, told, devices = api.get("/v1/health"), api.get("/v1/info"), api.get("/v1/devices")
+    health, told, devices = api.health(), api.get("/v1/info"), api.get("/v1/devices")
     rows = [
         (device.get("name", ""), device.get("kind", ""), device["address"], device.get("availability", "unknown"))
-        for device in listed(devices, "devices")
+        for device in devices["devices"]
     ]
     shown = [fields_table({"url": api.url, **flat(health), **flat(told)})]
     if rows:
@@ -33,7 +33,7 @@ def run_streams(arguments: argparse.Namespace, output: Output) -> int:
     api, rates = gateway_api(arguments), Rates()
 
     def look(now_s: float) -> Sequence[Stream]:
-        return measured(listed(api.get("/v1/streams"), "streams"), rates, now_s)
+        return measured(api.get("/v1/streams")["streams"], rates, now_s)
 
     if arguments.live:
         return LiveStreams(output, look, f"streams at {api.url}", arguments.every, arguments.duration).run()
@@ -68,7 +68,7 @@ def run_allowances(arguments: argparse.Namespace, output: Output) -> int:
             ether(allowance["max_fee_wei"]),
             "paused" if allowance["paused"] else "",
         )
-        for allowance in listed(answer, "allowances")
+        for allowance in answer["allowances"]
     ]
     columns = ("payer", ">limit", ">used", ">highest fee", "")
     output.answer(answer, table(columns, rows) if rows else "no allowances")

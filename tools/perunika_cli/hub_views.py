@@ -12,7 +12,7 @@ from perunika_cli.services import hub_api
 def run_status(arguments: argparse.Namespace, output: Output) -> int:
     """Show health and who this is."""
     api = hub_api(arguments)
-    health, info = api.get("/v1/health"), api.get("/v1/info")
+    health, info = api.health(), api.get("/v1/info")
     output.answer({"health": health, "info": info}, fields_table({"url": api.url, **flat(health), **flat(info)}))
     return OK if is_healthy(health) else FAILED
 
@@ -37,11 +37,6 @@ def flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
     return found
 
 
-def listed(answer: Any, name: str) -> list[dict[str, Any]]:
-    """Return the rows of an answer, which is the list itself or has it under ``name``."""
-    return list(answer[name] if isinstance(answer, Mapping) else answer)
-
-
 CHANNEL_COLUMNS = ("channel", "member", "status", ">base", ">total", ">member paid", ">hub paid", ">live")
 
 
@@ -61,9 +56,9 @@ def channel_row(channel: Mapping[str, Any]) -> Sequence[object]:
 
 def run_channels(arguments: argparse.Namespace, output: Output) -> int:
     """List basic channels."""
-    answer = hub_api(arguments).get("/v1/channels")
-    rows = [channel_row(channel) for channel in listed(answer, "channels")]
-    output.answer(answer, table(CHANNEL_COLUMNS, rows) if rows else "no channels yet")
+    channels = hub_api(arguments).all("/v1/channels", "channels")
+    rows = [channel_row(channel) for channel in channels]
+    output.answer({"channels": channels}, table(CHANNEL_COLUMNS, rows) if rows else "no channels yet")
     return OK
 
 
@@ -84,10 +79,10 @@ def virtual_row(virtual: Mapping[str, Any]) -> Sequence[object]:
 
 def run_virtuals(arguments: argparse.Namespace, output: Output) -> int:
     """List virtual channels."""
-    answer = hub_api(arguments).get("/v1/virtuals")
-    rows = [virtual_row(virtual) for virtual in listed(answer, "virtuals")]
+    virtuals = hub_api(arguments).all("/v1/virtuals", "virtuals")
+    rows = [virtual_row(virtual) for virtual in virtuals]
     columns = ("virtual channel", "phase", "payer", "payee", ">capacity", ">proved", ">fee", "valid until")
-    output.answer(answer, table(columns, rows) if rows else "no virtual channels")
+    output.answer({"virtuals": virtuals}, table(columns, rows) if rows else "no virtual channels")
     return OK
 
 

@@ -46,7 +46,7 @@ RUN = Command(
     """Runs the gateway until Ctrl-C or SIGTERM: it bridges the site's devices to the hub, sells what its meter
 measures, and keeps vouchers on disk in two places. Open channels stay open when it ends and go on afterwards.""",
     run_gateway,
-    (config_option("gateway"),),
+    (config_option("gateway"), SET),
     (Example("perunika gateway run", "with ./gateway.toml or ./gateway/gateway.toml", runs_on="ready"),),
 )
 STATUS = Command(

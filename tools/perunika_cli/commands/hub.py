@@ -67,7 +67,7 @@ RUN = Command(
     """Runs the hub until Ctrl-C or SIGTERM. It says so when it is ready; state is on disk before anything is
 answered, so it may be stopped at any time and goes on where it was.""",
     run_hub,
-    (config_option("hub"),),
+    (config_option("hub"), SET),
     (Example("perunika hub run", "with ./hub.toml or ./hub/hub.toml", runs_on="ready"),),
 )
 STATUS = Command(

@@ -1,0 +1,73 @@
+"""`perunika device`: the words; what each of them does lives in device_setup."""
+
+from pathlib import Path
+
+from perunika_cli.arguments import SET, address, amount, config_option, duration
+from perunika_cli.command import Command, Example, option
+from perunika_cli.device_setup import run_addresses, run_device, run_init
+
+DIRECTORY = option("directory", type=Path, help="the board's directory; it becomes the board's file system")
+
+ADDRESSES = Command(
+    "addresses",
+    "make a board's key, show its addresses",
+    """Runs the board's own code, on real MicroPython, to make its sealed key if there is none, and prints the
+addresses of its three roles. The key itself never leaves the board.""",
+    run_addresses,
+    (DIRECTORY,),
+    (
+        Example("perunika device addresses pump-1", "a board called pump-1"),
+        Example("perunika device addresses pump-1 --json", "for programs"),
+    ),
+)
+INIT = Command(
+    "init",
+    "write a board's device.json",
+    """Writes everything a board has to know into its directory: broker, chain and hub as in gateway.toml, whom it
+may pay and how much, or what it sells. It prints the [[device]] entry for gateway.toml and the user that the broker
+must know. Copy the directory to a board, or run it here with `perunika device run`.""",
+    run_init,
+    (
+        DIRECTORY,
+        config_option("gateway"),
+        SET,
+        option("--pay", type=address, metavar="PAYEE", help="whom it pays"),
+        option("--budget", type=amount, help="most that it ever pays through one channel"),
+        option("--max-price", type=amount, help="highest price of a unit that it accepts"),
+        option("--channel", type=Path, metavar="FILE", help="its own basic channel (default: the gateway's allowance)"),
+        option("--sell", type=amount, metavar="PRICE", help="it sells readings at this price"),
+        option("--kind", default="reading", help="what the readings are (default: reading)"),
+    ),
+    (
+        Example(
+            'perunika device init pump-1 --pay $PAYEE --budget "0.001 ETH" --max-price "5 gwei"',
+            "a pump that pays by the second, on the gateway's allowance",
+        ),
+        Example('perunika device init sensor-1 --sell "20 gwei" --kind temperature', "a sensor that sells readings"),
+    ),
+)
+RUN = Command(
+    "run",
+    "simulate a board here",
+    """Runs a board's directory on this machine: the same code as on the chip, on real MicroPython with the memory of
+an ESP32, or on CPython where MicroPython has no wheel. With --seconds it pays for so long, closes its channel and
+ends; without, it works until Ctrl-C.""",
+    run_device,
+    (
+        DIRECTORY,
+        option("--seconds", type=duration, metavar="DURATION", help="work for so long, close, end"),
+        option("--stay", action="store_true", help="after that, go on answering"),
+        option("--heap", type=int, default=160, metavar="KB", help="memory of the board (default: 160)"),
+    ),
+    (
+        Example("perunika device run pump-1 --seconds 3s", "pay for three seconds"),
+        Example("perunika device run sensor-1 --json", "sell until Ctrl-C, events as lines of JSON", runs_on="event"),
+    ),
+)
+COMMAND = Command(
+    "device",
+    "prepare boards, read their addresses, simulate them",
+    """A device is a board with MicroPython that pays or sells. Its directory holds device.json, the CA of its broker,
+its sealed key and its state; the same directory works on a chip and in a simulation here.""",
+    commands=(ADDRESSES, INIT, RUN),
+)
