@@ -3,10 +3,6 @@
 from perunika.crypto import keccak256
 from perunika.value import Value
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, ClassVar
-
 _WORD = 1 << 256
 
 
@@ -51,15 +47,6 @@ _NAMES = {"from": "source"}
 _BOUNDS = {"version": "uint40", "retired": "retired"}
 
 
-def members(text):
-    """Return (``ABI``, ``FIELDS``) of an EIP-712 member list such as ``bytes32 id,address agent``.
-
-    ``FIELDS`` has the names in snake case and the kinds with the bounds that posting enforces.
-    """
-    abi = tuple([(item.split(" ")[1], item.split(" ")[0]) for item in text.split(",")])
-    return abi, tuple([(_NAMES.get(name) or _snake(name), _BOUNDS.get(name) or _kind(kind)) for name, kind in abi])
-
-
 def _snake(name):
     return "".join([("_" + c.lower()) if "A" <= c <= "Z" else c for c in name])
 
@@ -69,25 +56,38 @@ def _kind(kind):
 
 
 class Struct(Value):
-    """A value that is signed: ``NAME`` is its EIP-712 name, ``ABI`` the (camelCase name, ABI type) per field.
+    """A value that is signed: ``ABI`` is its EIP-712 member list, such as ``bytes32 id,address agent``.
 
-    A struct gives both with ``ABI, FIELDS = members(...)``.
+    The fields have the members' names in snake case and the bounds that posting enforces. Its name is the class's.
     """
 
     __slots__ = ()
-    NAME = ""
-    ABI: "ClassVar[tuple[Any, ...]]" = ()
+    ABI = ""
+
+    @classmethod
+    def _read_fields(cls, text):
+        return tuple([_field(item) for item in cls.ABI.split(",")]) if cls.ABI else ()
 
     @classmethod
     def type_text(cls):
         """Return the EIP-712 type text, for instance ``Voucher(bytes32 channelId,uint128 cumulativeAmount)``."""
-        return cls.NAME + "(" + ",".join([kind + " " + name for name, kind in cls.ABI]) + ")"
+        return cls.__name__ + "(" + cls.ABI + ")"
 
     def digest(self, domain):
         """Return the 32 bytes to sign in ``domain``; for BasicParams and VirtualParams this is also the id."""
-        abi = self.ABI
         row = self.row()
         body = [typehash(self.type_text())]
-        for i in range(len(abi)):
-            body.append(word(abi[i][1], row[i]))
+        kinds = self.ABI.split(",")
+        for i in range(len(kinds)):
+            body.append(word(kinds[i].split(" ")[0], row[i]))
         return keccak256(b"\x19\x01" + domain.separator + keccak256(b"".join(body)))
+
+
+def _field(item):
+    """Return (name, kind) of an ABI member: posting enforces smaller bounds than the ABI type says (onchain.md)."""
+    kind, name = item.split(" ")
+    return _NAMES.get(name) or _snake(name), _BOUNDS.get(name) or ("amount" if kind == "uint128" else kind)
+
+
+def _snake(name):
+    return "".join([("_" + c.lower()) if "A" <= c <= "Z" else c for c in name])

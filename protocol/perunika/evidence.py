@@ -11,7 +11,7 @@ TICKS_MAX = 1024  # onchain.md, constant TICKS
 class VoucherEvidence(Value):
     """A cumulative amount and the payer's signature on ``Voucher{channel_id, amount}``."""
 
-    FIELDS = (("amount", "amount"), ("signature", "signature"))
+    FIELDS = "amount amount,signature signature"
     amount: int
     signature: bytes
 
@@ -19,10 +19,7 @@ class VoucherEvidence(Value):
 class TickEvidence(Value):
     """A signed chain and its ``k``-th tick: worth ``base + k * unit`` wei; R16 bounds the length."""
 
-    FIELDS = (
-        ("base", "amount"), ("unit", "amount"), ("length", "uint32"), ("root", "bytes32"),
-        ("signature", "signature"), ("k", "uint32"), ("tick", "bytes32"),
-    )  # fmt: skip
+    FIELDS = "base amount,unit amount,length uint32,root bytes32,signature signature,k uint32,tick bytes32"
     base: int
     unit: int
     length: int

@@ -10,10 +10,8 @@ AHEAD_S = 400 * 86400  # onchain.md, constant AHEAD
 class MemberPolicy(Value):
     """A member's limits: its hub, the fee list it accepts, and which windows it takes as payee's member."""
 
-    FIELDS = (
-        ("hub", "address"), ("fees", Fees), ("min_window_s", "uint32"), ("max_window_s", "uint32"),
-        ("max_validity_s", "uint32"),
-    )  # fmt: skip
+    FIELDS = "hub address,fees Fees,min_window_s uint32,max_window_s uint32,max_validity_s uint32"
+    OF = (Fees,)
     hub: bytes
     fees: Fees
     min_window_s: int
@@ -25,11 +23,11 @@ class HubPolicy(Value):
     """The hub's prices and limits. ``max_uncollected`` is R19's count, ``early_floor`` R11's least amount."""
 
     FIELDS = (
-        ("fees", Fees), ("owner", "address"), ("min_window_s", "uint32"), ("max_window_s", "uint32"),
-        ("challenge_duration_s", "uint32"), ("max_validity_s", "uint32"), ("offer_timeout_s", "uint32"),
-        ("max_uncollected", "uint32"), ("early_floor", "amount"), ("max_hub_deposit", "amount"),
-        ("open_within_s", "uint32"), ("checkpoint_every", "uint32"),
-    )  # fmt: skip
+        "fees Fees,owner address,min_window_s uint32,max_window_s uint32,challenge_duration_s uint32,"
+        "max_validity_s uint32,offer_timeout_s uint32,max_uncollected uint32,early_floor amount,"
+        "max_hub_deposit amount,open_within_s uint32,checkpoint_every uint32"
+    )
+    OF = (Fees,)
     fees: Fees
     owner: bytes
     min_window_s: int
@@ -51,9 +49,9 @@ class PayerPolicy(Value):
     """
 
     FIELDS = (
-        ("member", "address"), ("channel", "bytes32"), ("viewer", "address"), ("max_unit_price", "amount"),
-        ("max_rate", "amount"), ("max_total", "amount"), ("max_unacked", "amount"), ("max_window_s", "uint32"),
-    )  # fmt: skip
+        "member address,channel bytes32,viewer address,max_unit_price amount,max_rate amount,"
+        "max_total amount,max_unacked amount,max_window_s uint32"
+    )
     member: bytes
     channel: bytes
     viewer: bytes
@@ -71,10 +69,11 @@ class PayeePolicy(Value):
     """
 
     FIELDS = (
-        ("channel", BasicParams), ("member", "address"), ("viewer", "address"), ("unit_price", "amount"),
-        ("unit_millis", "uint32"), ("min_capacity", "amount"), ("window_s", "uint32"), ("min_window_s", "uint32"),
-        ("max_validity_s", "uint32"), ("terms_s", "uint32"), ("exposure", "amount"), ("idle_s", "uint32"),
-    )  # fmt: skip
+        "channel BasicParams,member address,viewer address,unit_price amount,unit_millis uint32,"
+        "min_capacity amount,window_s uint32,min_window_s uint32,max_validity_s uint32,terms_s uint32,"
+        "exposure amount,idle_s uint32"
+    )
+    OF = (BasicParams,)
     channel: BasicParams
     member: bytes
     viewer: bytes

@@ -27,15 +27,19 @@ class Basic(Value):
     """
 
     FIELDS = (
-        ("params", BasicParams), ("side", "uint8"), ("status", "uint8"), ("base", "int128"), ("total", "amount"),
-        ("withdraw_nonce", "uint32"), ("seen_s", "uint64"), ("block", "uint64"), ("ab", "amount"),
-        ("ab_signature", "signature?"), ("ba", "amount"), ("ba_signature", "signature?"), ("held_alice", "int128"),
-        ("held_bob", "int128"), ("next_even", "uint64"), ("next_odd", "uint64"), ("due", "amount"),
-        ("checkpoint", (Checkpoint, "?")), ("checkpoint_alice", "signature?"), ("checkpoint_bob", "signature?"),
-        ("offered", (Checkpoint, "?")), ("offered_signature", "signature?"), ("withdraws", (Withdraw, "*")),
-        ("close", (Close, "?")), ("close_alice", "signature?"), ("close_bob", "signature?"), ("frozen", "uint8"),
-        ("terminated", "uint32"),
-    )  # fmt: skip
+        "params BasicParams,side uint8,status uint8,base int128,total amount,withdraw_nonce uint32,"
+        "seen_s uint64,block uint64,ab amount,ab_signature signature?,ba amount,ba_signature signature?,"
+        "held_alice int128,held_bob int128,next_even uint64,next_odd uint64,due amount,"
+        "checkpoint Checkpoint?,checkpoint_alice signature?,checkpoint_bob signature?,offered Checkpoint?,"
+        "offered_signature signature?,withdraws Withdraw*,close Close?,close_alice signature?,"
+        "close_bob signature?,frozen uint8,terminated uint32"
+    )
+    OF = (
+        BasicParams,
+        Checkpoint,
+        Withdraw,
+        Close,
+    )
     params: BasicParams
     side: int
     status: int
@@ -69,10 +73,7 @@ class Basic(Value):
 class Version(Value):
     """One version of a nanocontract with the signatures held so far; both = co-signed."""
 
-    FIELDS = (
-        ("version", "uint40"), ("blocked_alice", "int128"), ("blocked_bob", "int128"), ("alice", "signature?"),
-        ("bob", "signature?"),
-    )  # fmt: skip
+    FIELDS = "version uint40,blocked_alice int128,blocked_bob int128,alice signature?,bob signature?"
     version: int
     blocked_alice: int
     blocked_bob: int
@@ -89,10 +90,8 @@ class Version(Value):
 class Nano(Value):
     """A nanocontract that is not retired; ``state`` is the virtual id for the legs of virtual channels."""
 
-    FIELDS = (
-        ("channel_id", "bytes32"), ("nid", "uint64"), ("app", "address"), ("state", "bytes32"),
-        ("versions", (Version, "*")),
-    )  # fmt: skip
+    FIELDS = "channel_id bytes32,nid uint64,app address,state bytes32,versions Version*"
+    OF = (Version,)
     channel_id: bytes
     nid: int
     app: bytes
@@ -118,10 +117,14 @@ class Funding(Value):
     """A virtual channel as a member or the hub keeps it: its legs and what was proved about payments."""
 
     FIELDS = (
-        ("role", "uint8"), ("params", VirtualParams), ("payer_random", "bytes32"), ("payee_nonce", "bytes32"),
-        ("phase", "word"), ("nid_a", "uint64"), ("nid_b", "uint64"), ("fee", "amount"), ("asked_s", "uint64"),
-        ("forward", EVIDENCE), ("backward", EVIDENCE), ("finish", "signature?"), ("reason", "text?"),
-    )  # fmt: skip
+        "role uint8,params VirtualParams,payer_random bytes32,payee_nonce bytes32,phase word,nid_a uint64,"
+        "nid_b uint64,fee amount,asked_s uint64,forward Evidence?,backward Evidence?,finish signature?,"
+        "reason text?"
+    )
+    OF = (
+        VirtualParams,
+        EVIDENCE,
+    )
     role: int
     params: VirtualParams
     payer_random: bytes
@@ -141,11 +144,16 @@ class Stream(Value):
     """A virtual channel as its payer or payee keeps it: terms, best evidence each way, units served."""
 
     FIELDS = (
-        ("role", "uint8"), ("params", VirtualParams), ("payer_random", "bytes32"), ("payee_nonce", "bytes32"),
-        ("phase", "word"), ("terms", (Terms, "?")), ("terms_signature", "signature?"), ("ready", (Ready, "?")),
-        ("ready_signature", "signature?"), ("forward", EVIDENCE), ("backward", EVIDENCE), ("acked", "amount"),
-        ("served", "uint64"), ("started_ms", "uint64"), ("request", "bytes8?"), ("reason", "text?"),
-    )  # fmt: skip
+        "role uint8,params VirtualParams,payer_random bytes32,payee_nonce bytes32,phase word,terms Terms?,"
+        "terms_signature signature?,ready Ready?,ready_signature signature?,forward Evidence?,"
+        "backward Evidence?,acked amount,served uint64,started_ms uint64,request bytes8?,reason text?"
+    )
+    OF = (
+        VirtualParams,
+        Terms,
+        Ready,
+        EVIDENCE,
+    )
     role: int
     params: VirtualParams
     payer_random: bytes
@@ -171,7 +179,7 @@ class Stream(Value):
 class Allowance(Value):
     """What the owner lets one payer key lock: ``limit`` wei in all, ``used`` of it open or spent, fee per opening."""
 
-    FIELDS = (("limit", "amount"), ("used", "amount"), ("max_fee", "amount"), ("paused", "uint8"))
+    FIELDS = "limit amount,used amount,max_fee amount,paused uint8"
     limit: int
     used: int
     max_fee: int
@@ -181,7 +189,11 @@ class Allowance(Value):
 class QuoteRecord(Value):
     """A signed promise of the hub to fund a channel: it must keep the money until ``valid_until``."""
 
-    FIELDS = (("params", BasicParams), ("open", Open), ("signature", "signature"))
+    FIELDS = "params BasicParams,open Open,signature signature"
+    OF = (
+        BasicParams,
+        Open,
+    )
     params: BasicParams
     open: Open
     signature: bytes

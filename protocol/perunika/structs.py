@@ -5,8 +5,9 @@ exactly as the contract hashes them.
 """
 
 from perunika.crypto import keccak256
-from perunika.eip712 import Struct, members
+from perunika.eip712 import Struct
 from perunika.statements import ChainView as ChainView  # "as": structs.py is where others find all structs
+from perunika.statements import Proposal as Proposal
 from perunika.statements import Reading as Reading
 from perunika.statements import Ready as Ready
 from perunika.statements import Receipt as Receipt
@@ -22,8 +23,7 @@ NATIVE = ZERO_ADDRESS  # asset 0 is the chain's own coin
 class BasicParams(Struct):
     """A basic channel; its digest is the channel id. ``alice`` = member, ``bob`` = hub; owners are paid."""
 
-    NAME = "BasicParams"
-    ABI, FIELDS = members(
+    ABI = (
         "address alice,address bob,address aliceOwner,address bobOwner,address asset,"
         "uint32 challengeDuration,uint40 openBefore,bytes32 salt"
     )
@@ -40,8 +40,7 @@ class BasicParams(Struct):
 class VirtualParams(Struct):
     """A virtual channel between ``payer`` and ``payee`` over two basic channels; its digest is the virtual id."""
 
-    NAME = "VirtualParams"
-    ABI, FIELDS = members(
+    ABI = (
         "bytes32 payerChannel,bytes32 payeeChannel,address payer,address payee,uint128 payerCapacity,"
         "uint128 payeeCapacity,uint64 validity,uint32 window,bytes32 salt"
     )
@@ -64,8 +63,7 @@ def virtual_salt(payer_random, payee_nonce):
 class Voucher(Struct):
     """``cumulative_amount`` wei paid so far, one way, in a basic or a virtual channel; signed by the payer alone."""
 
-    NAME = "Voucher"
-    ABI, FIELDS = members("bytes32 channelId,uint128 cumulativeAmount")
+    ABI = "bytes32 channelId,uint128 cumulativeAmount"
     channel_id: bytes
     cumulative_amount: int
 
@@ -73,8 +71,7 @@ class Voucher(Struct):
 class TickChain(Struct):
     """A PayWord chain: tick k with SHA-256^k(x_k) = root is worth ``base + k * unit``."""
 
-    NAME = "TickChain"
-    ABI, FIELDS = members("bytes32 channelId,uint128 base,uint128 unit,uint32 length,bytes32 root")
+    ABI = "bytes32 channelId,uint128 base,uint128 unit,uint32 length,bytes32 root"
     channel_id: bytes
     base: int
     unit: int
@@ -85,8 +82,7 @@ class TickChain(Struct):
 class Nanocontract(Struct):
     """One version of a nanocontract (Paper §4.2): what each side has blocked; sum 0 means terminated (R2)."""
 
-    NAME = "Nanocontract"
-    ABI, FIELDS = members(
+    ABI = (
         "bytes32 channelId,uint64 nid,uint64 version,int128 blockedAlice,int128 blockedBob,address app,"
         "bytes32 state,uint32 runTime"
     )
@@ -103,8 +99,7 @@ class Nanocontract(Struct):
 class Checkpoint(Struct):
     """Which nanocontracts are retired and what they moved from Alice to Bob in all (Paper §4.2.10)."""
 
-    NAME = "Checkpoint"
-    ABI, FIELDS = members("bytes32 channelId,uint64 version,int128 net,uint64 floor,bytes retired")
+    ABI = "bytes32 channelId,uint64 version,int128 net,uint64 floor,bytes retired"
     channel_id: bytes
     version: int
     net: int
@@ -115,8 +110,7 @@ class Checkpoint(Struct):
 class Open(Struct):
     """The hub's promise to fund a channel with ``hub_deposit`` out of its vault until ``valid_until``."""
 
-    NAME = "Open"
-    ABI, FIELDS = members("bytes32 channelId,uint128 memberDeposit,uint128 hubDeposit,uint64 validUntil")
+    ABI = "bytes32 channelId,uint128 memberDeposit,uint128 hubDeposit,uint64 validUntil"
     channel_id: bytes
     member_deposit: int
     hub_deposit: int
@@ -126,8 +120,7 @@ class Open(Struct):
 class Withdraw(Struct):
     """Both sides take cash out of an open channel."""
 
-    NAME = "Withdraw"
-    ABI, FIELDS = members("bytes32 channelId,uint32 nonce,uint128 toAlice,uint128 toBob,uint64 validUntil")
+    ABI = "bytes32 channelId,uint32 nonce,uint128 toAlice,uint128 toBob,uint64 validUntil"
     channel_id: bytes
     nonce: int
     to_alice: int
@@ -138,8 +131,7 @@ class Withdraw(Struct):
 class Close(Struct):
     """Cooperative close; ``net`` is everything that went from Alice to Bob in the channel's life."""
 
-    NAME = "Close"
-    ABI, FIELDS = members("bytes32 channelId,int128 net,uint64 validUntil")
+    ABI = "bytes32 channelId,int128 net,uint64 validUntil"
     channel_id: bytes
     net: int
     valid_until: int
@@ -148,8 +140,7 @@ class Close(Struct):
 class Start(Struct):
     """Permits ``agent`` to start the dispute of a basic or virtual channel."""
 
-    NAME = "Start"
-    ABI, FIELDS = members("bytes32 id,address agent,uint64 validUntil")
+    ABI = "bytes32 id,address agent,uint64 validUntil"
     id: bytes
     agent: bytes
     valid_until: int
@@ -158,16 +149,14 @@ class Start(Struct):
 class Finish(Struct):
     """Ends a virtual channel early: only brings its deadline forward (R18: it never expires)."""
 
-    NAME = "Finish"
-    ABI, FIELDS = members("bytes32 virtualId")
+    ABI = "bytes32 virtualId"
     virtual_id: bytes
 
 
 class Action(Struct):
     """One step of an app by one party (onchain.md ``execute``)."""
 
-    NAME = "Action"
-    ABI, FIELDS = members("bytes32 channelId,uint64 nid,uint32 step,bytes32 stateHash,bytes32 inputHash")
+    ABI = "bytes32 channelId,uint64 nid,uint32 step,bytes32 stateHash,bytes32 inputHash"
     channel_id: bytes
     nid: int
     step: int
@@ -178,8 +167,7 @@ class Action(Struct):
 class Fund(Struct):
     """Permits the contract to pull exactly ``amount`` of an ERC-20 from ``source`` for this one channel."""
 
-    NAME = "Fund"
-    ABI, FIELDS = members("bytes32 channelId,address from,uint128 amount,uint64 validUntil")
+    ABI = "bytes32 channelId,address from,uint128 amount,uint64 validUntil"
     channel_id: bytes
     source: bytes
     amount: int
@@ -205,4 +193,5 @@ ALL = (
     ChainView,
     Reading,
     Receipt,
+    Proposal,
 )

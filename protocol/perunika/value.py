@@ -1,8 +1,9 @@
 """Frozen values made of range-checked fields, equal on CPython and MicroPython.
 
-A value class lists its fields once as data: ``FIELDS = (("name", kind), ...)``. Kinds are the words of
-``KINDS`` below; every construction checks every field, so a value that exists is in range (house rule:
-every signed number is range-checked). Compared by type and content; packed as a CBOR array in field order.
+A value class lists its fields once as data: ``FIELDS = "name kind,name kind"``; ``OF`` holds the classes that its
+kinds name. The text is read at the class's first use, so that a board pays only for what it uses. Every construction
+checks every field: a value that exists is in range (house rule: every signed number is range-checked). Values are
+compared by type and content, and packed as a CBOR array in field order.
 """
 
 import sys
@@ -21,7 +22,7 @@ else:
 AMOUNT_MAX = (1 << 96) - 1  # onchain.md, constant A
 
 _set = object.__setattr__
-_REMEMBERS = sys.implementation.name != "micropython"  # a board has no memory for packed copies
+REMEMBERS = sys.implementation.name != "micropython"  # a board has no memory for packed copies
 
 
 def check_uint(bits, value):
@@ -59,33 +60,73 @@ def check_text(limit, value):
     return value
 
 
+def clip_text(text, limit):
+    """Return ``text`` cut to at most ``limit`` UTF-8 bytes, between characters."""
+    text = text[:limit]
+    while len(text.encode()) > limit:
+        text = text[:-1]
+    return text
+
+
 def _show(value):
     text = repr(value)
     return text if len(text) <= 40 else text[:40] + "..."
 
 
-# kind -> (check function, its first argument)
-KINDS = {
+# kind -> (check function, its first argument); uintN and intN are read from their names
+_KINDS = {
     "address": (check_size, 20),
-    "bytes32": (check_size, 32),
-    "bytes8": (check_size, 8),
     "signature": (check_size, 65),
     "retired": (check_bytes, 1024),
-    "bytes": (check_bytes, 1024),
     "text": (check_text, 200),
     "word": (check_text, 40),
     "amount": (check_uint, 96),
-    "signed": (check_int, 128),
 }
-for _bits in (8, 16, 32, 40, 64, 96, 128, 256):
-    KINDS["uint%d" % _bits] = (check_uint, _bits)
-    KINDS["int%d" % _bits] = (check_int, _bits)
+
+
+def _kind(word):
+    """Return (check function, its first argument) of a plain kind; raises ``LocalError("value.kind")``."""
+    known = _KINDS.get(word)
+    if known is not None:
+        return known
+    for prefix, test in (("uint", check_uint), ("int", check_int), ("bytes", check_size)):
+        if word.startswith(prefix) and word[len(prefix) :].isdigit():
+            known = (test, int(word[len(prefix) :]))
+            if REMEMBERS:
+                _KINDS[word] = known
+            return known
+    if word == "bytes":
+        return check_bytes, 1024
+    raise LocalError("value.kind", "no kind is called " + word)
+
+
+def parse_fields(text, classes):
+    """Return the (name, kind) pairs of ``"name kind,..."``; kinds with a capital letter are found in ``classes``.
+
+    A tuple in ``classes`` is the kind ``Evidence`` (one of several classes).
+    """
+    return tuple([_pair(item, classes) for item in text.split(",")]) if text else ()
+
+
+def _pair(item, classes):
+    name, kind = item.split(" ")
+    if not "A" <= kind[0] <= "Z":
+        return name, kind
+    mode = kind[-1] if kind[-1] in "?*" else ""
+    wanted = kind[: len(kind) - len(mode)]
+    for cls in classes:
+        if type(cls) is tuple:
+            if wanted == "Evidence":
+                return name, cls
+        elif cls.__name__ == wanted:
+            return name, (cls, mode) if mode else cls
+    raise LocalError("value.kind", "no class for kind " + kind)
 
 
 def check(kind, value):
     """Return ``value`` if it fits ``kind``, else raise ``LocalError``.
 
-    A kind is a word of ``KINDS`` (with "?": ``None`` too), a class, or a tuple of classes that ends in "?"
+    A kind is a plain word (with "?": ``None`` too), a class, or a tuple of classes that ends in "?"
     (one of them, or ``None``) or in "*" (a tuple of them).
     """
     if type(kind) is str:
@@ -93,7 +134,7 @@ def check(kind, value):
             if value is None:
                 return None
             kind = kind[:-1]
-        test, bound = KINDS[kind]
+        test, bound = _kind(kind)
         return test(bound, value)
     if type(kind) is not tuple:
         kind = (kind, "")
@@ -120,10 +161,29 @@ class Value:
     """A frozen record of checked fields; see the module's docstring."""
 
     __slots__ = ()
-    FIELDS: "ClassVar[tuple[Any, ...]]" = ()
+    FIELDS: "ClassVar[Any]" = ""
+    OF: "ClassVar[tuple[Any, ...]]" = ()
+
+    def __init_subclass__(cls):
+        # CPython only: there FIELDS are pairs from the start, for whoever shows values to people.
+        cls.fields()
+
+    @classmethod
+    def fields(cls):
+        """Return the (name, kind) pairs."""
+        found = cls.FIELDS
+        if type(found) is str:
+            found = cls._read_fields(found)
+            if found:
+                cls.FIELDS = found
+        return found
+
+    @classmethod
+    def _read_fields(cls, text):
+        return parse_fields(text, cls.OF)
 
     def __init__(self, *args, **named):
-        fields = self.FIELDS
+        fields = self.fields()
         if len(args) + len(named) != len(fields):
             raise LocalError("value.fields", "%s has %d fields" % (type(self).__name__, len(fields)))
         for i in range(len(fields)):
@@ -146,19 +206,19 @@ class Value:
         return hash((type(self).__name__, self.row()))
 
     def __repr__(self):
-        parts = [f[0] + "=" + _show(getattr(self, f[0])) for f in self.FIELDS]
+        parts = [f[0] + "=" + _show(getattr(self, f[0])) for f in self.fields()]
         return type(self).__name__ + "(" + ", ".join(parts) + ")"
 
     def row(self):
         """Return the fields as a tuple, in order; nested values stay values."""
-        return tuple([getattr(self, f[0]) for f in self.FIELDS])
+        return tuple([getattr(self, f[0]) for f in self.fields()])
 
     def replace(self, **changes):
         """Return a copy with the named fields changed; raises ``LocalError`` for an unknown name."""
         cls = type(self)
         copy = object.__new__(cls)
         left = len(changes)
-        for name, kind in self.FIELDS:
+        for name, kind in cls.fields():
             if name in changes:
                 left -= 1
                 _set(copy, name, _checked(cls, name, kind, changes[name]))
@@ -170,7 +230,7 @@ class Value:
 
     def pack(self):
         """Return plain CBOR items: a list in field order, nested values as lists; callers do not change it."""
-        if not _REMEMBERS:
+        if not REMEMBERS:
             return [_pack(item) for item in self.row()]
         packed = self.__dict__.get("_packed")
         if packed is None:
@@ -180,7 +240,7 @@ class Value:
     @classmethod
     def unpack(cls, items):
         """Return the value that ``pack`` made; anything else raises ``PeerError``."""
-        fields = cls.FIELDS
+        fields = cls.fields()
         if type(items) is not list or len(items) != len(fields):
             raise PeerError("message.shape", "%s must be an array of %d items" % (cls.__name__, len(fields)))
         try:
@@ -210,6 +270,6 @@ def unpack_item(kind, item):
     if item is None:
         return None
     for choice in kind[:-1]:
-        if type(item) is list and len(item) == len(choice.FIELDS):
+        if type(item) is list and len(item) == len(choice.fields()):
             return choice.unpack(item)
     raise PeerError("message.shape", "%s must be an array of another size" % kind[0].__name__)
