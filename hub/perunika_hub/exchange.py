@@ -5,6 +5,7 @@ somebody else passes unread and unchanged.
 """
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,6 +23,7 @@ log = logging.getLogger("perunika.hub.exchange")
 
 ROOT = "perunika/1/hub/"
 UP_FILTER = ROOT + "+/up"
+UP_TOPIC = re.compile(re.escape(ROOT) + "([0-9a-f]{40})/up")
 BINDINGS = b"Hr"
 
 Publish = Callable[[str, bytes], Awaitable[bool]]
@@ -156,13 +158,8 @@ def _header(payload: bytes) -> tuple[str, bytes | None, bytes, bytes]:
 
 def member_of(topic: str) -> bytes | None:
     """Return the member that ``perunika/1/hub/<40 lower-case hex digits>/up`` names, or None."""
-    name = topic.removeprefix(ROOT).removesuffix("/up")
-    if len(name) != 40 or name != name.lower():
-        return None
-    try:
-        return bytes.fromhex(name)
-    except ValueError:
-        return None
+    named = UP_TOPIC.fullmatch(topic)
+    return None if named is None else bytes.fromhex(named[1])
 
 
 def down(member: bytes) -> str:

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import json
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -20,12 +19,12 @@ from perunika.context import Look, Notify, Send
 from perunika.crypto import PrivateKey
 from perunika.eip712 import Domain
 from perunika.member import Member
-from perunika.messages import Fees, Message, encode
+from perunika.messages import Fees, Message, encode, peek
 from perunika.party import Party
 from perunika.payee import Payee
 from perunika.payer import Payer
 from perunika.policies import MemberPolicy, PayeePolicy, PayerPolicy
-from perunika.records import Basic, basic_key, load
+from perunika.records import PAYEE, Basic, Stream, basic_key, load, stream_key
 from perunika.store import MemoryStore, Overlay
 from perunika.structs import BasicParams
 from perunika_cli.stack.broker import Broker
@@ -90,6 +89,7 @@ class Stage:
             owner = ChainActions(chain, self.account(1))
             await owner.set_operator(key("hub").address)
             await owner.deposit(self.owner, 50 * ETHER)
+        self.mine(3)
 
     def account(self, number):
         return Account.from_key(self.wealthy[number])
@@ -120,7 +120,7 @@ class Stage:
         values = {
             "chain.rpc_url": self.node.rpc_url, "chain.contract": hexed(self.contract),
             "chain.chain_id": self.node.chain_id, "chain.poll": "50ms", "keys.vault_owner": hexed(self.owner),
-            "mqtt.port": self.broker.hub_port, "mqtt.ca_file": str(self.broker.ca_pem), "mqtt.user": "hub",
+            "mqtt.client_id": "hub-" + os.urandom(6).hex(), "mqtt.port": self.broker.hub_port, "mqtt.ca_file": str(self.broker.ca_pem), "mqtt.user": "hub",
             "mqtt.password_file": str(self.broker.password_path("hub", "hub")), "http.port": 0,
             "http.quotes_per_minute": 1000, "limits.min_window": "1m", "limits.max_window": "30d",
             "settle.wait": "100ms", "limits.checkpoint_every": 2,
@@ -203,7 +203,7 @@ class Person:
         self.store = MemoryStore()
         self.party = Party(stage.domain, [])
         self.notices: list[Notify] = []
-        self.errors: list[dict] = []
+        self.deaf: set[str] = set()  # names of messages that never reach us
         self.peer: Person | None = None
         self.looks: list[Look] = []
         self._add(Member(self.member, MemberPolicy(key("hub").address, FEES, 60, 30 * 86400, 30 * 86400)))
@@ -246,6 +246,8 @@ class Person:
         return f"perunika/1/hub/{self.member.address.hex()}/{way}"
 
     async def _heard(self, topic, payload):
+        if peek(payload)[0] in self.deaf:
+            return
         self.run(self.party.receive, payload)
 
     async def _tick(self):
@@ -337,8 +339,27 @@ class Person:
         await hub.until("/v1/channels/" + hexed(self.channel_id), lambda channel: channel["status"] == "open")
         await self.see_chain()
 
+    async def close_channel(self, hub: HubProcess):
+        """Agree with the hub to close; returns when both have signed."""
+        await self.see_chain()
+        self.request("close", channel_id=self.channel_id)
+        await self.until(lambda: self.record().close_bob is not None)
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+
+async def pay(buyer: Person, shop: Person, seconds: int = 5, capacity: int = 100_000) -> bytes:
+    """Open a virtual channel, serve and pay for ``seconds`` units; return its id."""
+    buyer.peer, shop.peer = shop, buyer
+    known = len(shop.heard("serving"))
+    buyer.request("buy", buyer.device.address, payee=shop.device.address, capacity=capacity, validity_s=3600)
+    await shop.until(lambda: len(shop.heard("serving")) > known)
+    virtual_id = shop.heard("serving")[-1]["virtual"]
+    await buyer.until(lambda: any(fields["virtual"] == virtual_id for fields in buyer.heard("paying")))
+    for unit in range(seconds):
+        shop.request("serve", shop.device.address, virtual=virtual_id)
+        await shop.until(lambda due=unit + 1: paid(shop, virtual_id) >= 100 * due)
+    return virtual_id
+
+
+def paid(shop: Person, virtual_id: bytes) -> int:
+    """Return what the payee holds a voucher for, in wei."""
+    return load(shop.store, Stream, stream_key(PAYEE, virtual_id)).paid()
