@@ -22,12 +22,13 @@ PIN_DIGITS = 10
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What a paying board is allowed; amounts in wei. ``own`` is its own basic channel, if it has one."""
+    """What a paying board is allowed, in wei; ``channel`` is its ``own``, or that of the member that grants it money."""
 
     payee: bytes
     budget_wei: int
     max_unit_price_wei: int
-    own: ChannelFile | None = None
+    channel: ChannelFile
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,9 @@ def payer_part(config: GatewayConfig, purchase: Purchase) -> dict[str, Any]:
         "budget_wei": purchase.budget_wei,
         "max_unit_price_wei": purchase.max_unit_price_wei,
     }
-    if purchase.own is not None:
-        return {"payer": payer, "member": _member(purchase.own, config.limits)}
-    funding = read_channel_file(config.member.channel)
+    if purchase.own:
+        return {"payer": payer, "member": _member(purchase.channel, config.limits)}
+    funding = purchase.channel
     return {"payer": {**payer, "member": _hex(funding.params.alice), "channel": _hex(funding.channel_id)}}
 
 

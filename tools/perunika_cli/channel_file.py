@@ -8,6 +8,7 @@ from typing import Any
 from perunika.eip712 import Domain
 from perunika.errors import LocalError
 from perunika.structs import BasicParams
+from perunika_cli.stack.certificates import write_private
 from perunika_host.secret_file import write_secret
 
 MAX_FILE_BYTES = 65536
@@ -45,6 +46,10 @@ class ChannelFile:
     def write(self, path: Path) -> None:
         """Write a new file. Raises LocalError when it exists."""
         write_secret(path, json.dumps(self.as_json(), indent=2) + "\n")
+
+    def rewrite(self, path: Path) -> None:
+        """Replace the file in one step."""
+        write_private(path, (json.dumps(self.as_json(), indent=2) + "\n").encode())
 
 
 def params_json(params: BasicParams) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from perunika_cli.output import Output, fields_table
 from perunika_cli.provision import relative
 from perunika_cli.services import gateway_config
 from perunika_cli.stack.micropython import find_interpreter
+from perunika_gateway.config import GatewayConfig
 
 
 def run_addresses(arguments: argparse.Namespace, output: Output) -> int:
@@ -34,14 +35,14 @@ def run_addresses(arguments: argparse.Namespace, output: Output) -> int:
 def run_init(arguments: argparse.Namespace, output: Output) -> int:
     """Complete device.json, and say what gateway and broker must know."""
     _, config = gateway_config(arguments)
-    purchase, offer = _purchase(arguments), _offer(arguments)
+    purchase, offer = _purchase(arguments, config), _offer(arguments)
     path = board_path(arguments.directory)
     keys = refuse_provisioned(path)
     addresses = read_addresses(path)
     device_id = bytes.fromhex(addresses["payer" if purchase else "payee"][2:])
     content = common_part(config, keys, device_id, arguments.directory)
     if purchase:
-        if purchase.own is not None and "0x" + purchase.own.params.alice.hex() != addresses["member"]:
+        if purchase.own and "0x" + purchase.channel.params.alice.hex() != addresses["member"]:
             hint = f"open it with --member {addresses['member']}"
             raise LocalError("device.channel", f"{arguments.channel} is another member's channel", hint)
         content |= payer_part(config, purchase)
@@ -52,13 +53,14 @@ def run_init(arguments: argparse.Namespace, output: Output) -> int:
     return OK
 
 
-def _purchase(arguments: argparse.Namespace) -> Purchase | None:
+def _purchase(arguments: argparse.Namespace, config: GatewayConfig) -> Purchase | None:
     if arguments.pay is None:
         return None
     if arguments.budget is None or arguments.max_price is None:
         raise LocalError("usage", "--pay needs --budget and --max-price", 'such as --budget "0.01 ETH"')
-    own = read_channel_file(arguments.channel) if arguments.channel else None
-    return Purchase(arguments.pay, arguments.budget, arguments.max_price, own)
+    own: bool = arguments.channel is not None
+    channel = read_channel_file(arguments.channel or arguments.allowance or config.member.channel)
+    return Purchase(arguments.pay, arguments.budget, arguments.max_price, channel, own)
 
 
 def _offer(arguments: argparse.Namespace) -> Offer | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -101,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status and raises nothing."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     output = Output("--json" in words)
+    # Errors reach people through `output`; a service that runs here sets up logs of its own.
+    logging.getLogger("perunika").addHandler(logging.NullHandler())
     try:
         return _run(words, output)
     except PerunikaError as error:

@@ -29,7 +29,10 @@ class Output:
             print(json.dumps(plain), file=self.stream, flush=True)
             return
         for part in shown:
-            self.console.print(part)
+            with self.console.capture() as rendered:
+                self.console.print(part)
+            # Tables fill their last column; who pipes or copies wants no blanks there.
+            print("\n".join(line.rstrip() for line in rendered.get().split("\n")), end="", file=self.stream)
         self.stream.flush()
 
     def note(self, text: str) -> None:

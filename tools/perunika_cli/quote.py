@@ -17,9 +17,9 @@ from perunika_host.chain_calls import Opening
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The channel that is wanted; ``hub`` is the key we mean, pinned, ``challenge_duration_s`` None leaves it to the hub.
+    """The channel that is wanted; ``hub`` is the pinned key, ``challenge_duration_s`` None leaves it to the hub.
 
-    ``max_fee_ppm`` and ``max_fee_base_wei`` bound the fees of later virtual channels.
+    The ``max_fee_…`` bound the fees of later virtual channels.
     """
 
     member: bytes

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from perunika_cli.arguments import YES, address, amount, duration, id32, whole_duration
+from perunika_cli.channel_open import run_open, run_quote
 from perunika_cli.channel_place import CHAIN_OPTIONS, FILE, HUB_OPTIONS
-from perunika_cli.channel_work import run_close, run_open, run_quote, run_show, run_top_up
+from perunika_cli.channel_work import run_close, run_show, run_top_up
 from perunika_cli.command import Command, Example, option
 from perunika_cli.services import ACCOUNT, TOKEN, URL
 
@@ -49,6 +50,10 @@ owner.""",
     ),
     (
         Example('perunika channel open --deposit "1 ETH" --hub-deposit "1 ETH" --yes', "for the gateway in ./gateway"),
+        Example(
+            'perunika channel open --config shop/gateway.toml --deposit "1 ETH" --hub-deposit "1 ETH" --yes',
+            "for the one in ./shop, which needs the hub's deposit to be paid from",
+        ),
         Example(
             'perunika channel open --member $MEMBER --deposit "0.1 ETH" --file pump-2.channel.json --yes',
             "for a board that has a channel of its own",

@@ -34,16 +34,26 @@ must know. Copy the directory to a board, or run it here with `perunika device r
         option("--pay", type=address, metavar="PAYEE", help="whom it pays"),
         option("--budget", type=amount, help="most that it ever pays through one channel"),
         option("--max-price", type=amount, help="highest price of a unit that it accepts"),
-        option("--channel", type=Path, metavar="FILE", help="its own basic channel (default: the gateway's allowance)"),
+        option("--channel", type=Path, metavar="FILE", help="its own basic channel; without, it spends an allowance"),
+        option("--allowance", type=Path, metavar="FILE", help="channel.json of who grants it (default: the gateway's)"),
         option("--sell", type=amount, metavar="PRICE", help="it sells readings at this price"),
         option("--kind", default="reading", help="what the readings are (default: reading)"),
     ),
     (
         Example(
-            'perunika device init pump-1 --pay $PAYEE --budget "0.001 ETH" --max-price "5 gwei"',
-            "a pump that pays by the second, on the gateway's allowance",
+            "perunika device init pump-1 --config shop/gateway.toml --allowance gateway/channel.json "
+            '--pay $PAYEE --budget "0.001 ETH" --max-price "5 gwei"',
+            "a pump at the shop's site that pays by the second, on an allowance of the gateway in ./gateway",
         ),
-        Example('perunika device init sensor-1 --sell "20 gwei" --kind temperature', "a sensor that sells readings"),
+        Example(
+            "perunika device init pump-2 --config shop/gateway.toml --channel pump-2.channel.json "
+            '--pay $PAYEE --budget "0.001 ETH" --max-price "5 gwei"',
+            "a pump with a basic channel of its own",
+        ),
+        Example(
+            'perunika device init sensor-1 --config shop/gateway.toml --sell "20 gwei" --kind temperature',
+            "a sensor that sells readings through the shop's channel",
+        ),
     ),
 )
 RUN = Command(

@@ -36,7 +36,7 @@ itself (--hub-url) is filled in: contract, chain, the hub's key.""",
         Example(
             "perunika gateway init shop --hub-url $HUB_URL --meter tcp --set meter.upstream=tcp://127.0.0.1:9000 "
             '--set meter.unit_price_wei="2 gwei" --import-owner funded.key --yes',
-            "a shop that sells a TCP service for 2 gwei a second",
+            "one that sells a TCP service for 2 gwei a second, in ./shop",
         ),
     ),
 )
@@ -47,7 +47,10 @@ RUN = Command(
 measures, and keeps vouchers on disk in two places. Open channels stay open when it ends and go on afterwards.""",
     run_gateway,
     (config_option("gateway"), SET),
-    (Example("perunika gateway run", "with ./gateway.toml or ./gateway/gateway.toml", runs_on="ready"),),
+    (
+        Example("perunika gateway run", "with ./gateway.toml or ./gateway/gateway.toml", runs_on="ready"),
+        Example("perunika gateway run --config shop/gateway.toml", "another one", runs_on="ready"),
+    ),
 )
 STATUS = Command(
     "status",
@@ -73,8 +76,11 @@ where there is no terminal it becomes lines, with --json one document per look."
     ),
     (
         Example("perunika gateway streams", "as they are now"),
-        Example("perunika gateway streams --live --for 3s", "follow for three seconds"),
-        Example("perunika gateway streams --live --every 500ms --for 2s --json", "one JSON document twice a second"),
+        Example("perunika gateway streams --config shop/gateway.toml --live --for 3s", "follow the shop's, a while"),
+        Example(
+            "perunika gateway streams --config shop/gateway.toml --live --every 500ms --for 2s --json",
+            "one JSON document twice a second",
+        ),
     ),
 )
 ALLOW = Command(
@@ -125,7 +131,9 @@ ended.""",
         *GATEWAY_API,
     ),
     (
-        Example("perunika gateway close $STREAM", "end a stream"),
+        Example(
+            "perunika gateway close $STREAM --config shop/gateway.toml", "end a stream that the shop's meter sells"
+        ),
         Example("perunika gateway close $CHANNEL --channel", "leave the hub"),
     ),
 )
