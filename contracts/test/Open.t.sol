@@ -205,6 +205,21 @@ contract OpenTest is World {
         vm.assertEq(hubVault(), 99 ether);
     }
 
+    function test_no_amount_of_a_token_names_an_operator() public {
+        uint256 amount = uint256(uint128(uint160(stranger))) << 128;
+        token.mint(stranger, amount);
+        vm.startPrank(stranger);
+        token.approve(address(perunika), amount);
+        perunika.deposit(hubOwner, address(token), amount);
+        vm.stopPrank();
+        BasicParams memory p = tokenParams();
+        p.bob = stranger;
+        OpenTerms t = terms(0, 1, VALID);
+        Opening memory o = Opening(p, t, signed(STRANGER_KEY, openHash(perunika.basicId(p), t)));
+        vm.expectRevert(abi.encodeWithSelector(NotOperator.selector, hubOwner, stranger));
+        sendOpen(stranger, o, 0);
+    }
+
     // --- one life
 
     function test_open_cannot_be_replayed_after_the_end() public {

@@ -2,7 +2,8 @@
 
 Keys, salts, times and the deployer's nonce are fixed, so every run gives the same figures to the last unit of gas:
 `contracts/snapshots/gas.json` holds them, `test_gas.py` compares. Write a new snapshot with
-`python tests/contracts/gas_scenarios.py`. Figures are whole transactions (receipts): 21,000, calldata and refunds included.
+`python tests/contracts/gas_scenarios.py`. Figures are whole transactions (receipts), the 21,000 of each, calldata and
+refunds included.
 """
 
 import json
@@ -24,6 +25,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SNAPSHOT = REPOSITORY / "contracts" / "snapshots" / "gas.json"
 ANVIL = REPOSITORY / "contracts" / "node_modules" / ".bin" / "anvil"
 ARTIFACT = REPOSITORY / "protocol" / "perunika_host" / "Perunika.json"
+TOKEN_ARTIFACT = REPOSITORY / "tests" / "contracts" / "TestToken.json"
+NATIVE = "0x" + "00" * 20
 
 GENESIS_S = 1_800_000_000
 OPEN_BEFORE_S = GENESIS_S + 86_400
@@ -41,7 +44,7 @@ FIELDS = {
     "Voucher": "bytes32 channelId,uint128 cumulativeAmount",
 }
 NO_SIGNATURE = (bytes(32), bytes(32))
-NO_START = ("0x" + "00" * 20, 0, NO_SIGNATURE)
+NO_START = (NATIVE, 0, NO_SIGNATURE)
 NO_CHECKPOINT = (0, 0, 0, b"", NO_SIGNATURE, NO_SIGNATURE)
 NO_EVIDENCE = (0, 0, 0, 0, 0, bytes(32), bytes(32), NO_SIGNATURE)
 
@@ -77,19 +80,22 @@ class Stage:
     """A deployed contract, a funded hub with an operator key, and typed signatures under its domain."""
 
     def __init__(self, chain: Web3) -> None:
-        artifact = json.loads(ARTIFACT.read_text())
         self.chain = chain
         self.hub_owner, self.hub_key = key("hub owner"), key("hub key")
         deployer = key("deployer")
         for account in (deployer, self.hub_owner, self.hub_key):
             self.give(account.address, 1000 * 10**18)
-        factory = chain.eth.contract(abi=artifact["abi"], bytecode=artifact["bytecode"])
-        receipt = self.send(deployer, factory.constructor(60, 30 * 86_400))
-        self.deploy_gas = receipt["gasUsed"]
-        self.contract: Any = chain.eth.contract(address=receipt["contractAddress"], abi=artifact["abi"])
+        self.contract, self.deploy_gas = self.deploy(deployer, ARTIFACT, 60, 30 * 86_400)
         functions = self.contract.functions
-        self.send(self.hub_owner, functions.deposit(self.hub_owner.address, "0x" + "00" * 20, 10**20), 10**20)
+        self.send(self.hub_owner, functions.deposit(self.hub_owner.address, NATIVE, 10**20), 10**20)
         self.send(self.hub_owner, functions.setOperator(self.hub_key.address, True))
+
+    def deploy(self, sender: LocalAccount, artifact: Path, *arguments: int) -> tuple[Any, int]:
+        """A contract of a committed artifact, and the gas of its deployment."""
+        compiled = json.loads(artifact.read_text())
+        factory = self.chain.eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
+        receipt = self.send(sender, factory.constructor(*arguments))
+        return self.chain.eth.contract(address=receipt["contractAddress"], abi=compiled["abi"]), receipt["gasUsed"]
 
     def give(self, address: str, amount_wei: int) -> None:
         """Sets the balance of an account, so that it exists."""
@@ -126,12 +132,12 @@ class Stage:
         signed = signer.sign_message(encode_typed_data(domain, {kind: fields}, message))
         return signed.r.to_bytes(32, "big"), (signed.s | (signed.v - 27) << 255).to_bytes(32, "big")
 
-    def params(self, name: str) -> tuple[Any, ...]:
+    def params(self, name: str, asset: str = NATIVE, hub_owner: str = "") -> tuple[Any, ...]:
         """The parameters of the channel between member `name` and the hub, its owner being another account."""
         owner = key(f"{name} owner").address
         self.give(owner, 10**18)
-        hub = self.hub_key.address, owner, self.hub_owner.address
-        return (key(name).address, *hub, "0x" + "00" * 20, 3600, OPEN_BEFORE_S, bytes(Web3.keccak(text=name)))
+        hub = self.hub_key.address, owner, hub_owner or self.hub_owner.address
+        return (key(name).address, *hub, asset, 3600, OPEN_BEFORE_S, bytes(Web3.keccak(text=name)))
 
     def channel_id(self, params: tuple[Any, ...]) -> bytes:
         """The id of the channel with these parameters."""
@@ -172,6 +178,31 @@ def peaceful(stage: Stage) -> dict[str, int]:
     return {name: receipt["gasUsed"] for name, receipt in figures.items()}
 
 
+def own_key(stage: Stage) -> dict[str, int]:
+    """One channel whose hub signs with the key that owns the vault, so that no operator is looked up."""
+    vault = stage.contract.functions.deposit(stage.hub_key.address, NATIVE, 10**18)
+    stage.send(stage.hub_key, vault, 10**18)
+    params = stage.params("plain", hub_owner=stage.hub_key.address)
+    call = stage.contract.functions.open(stage.opening(params, signed=True))
+    return {"open_hub_key_owns_vault": stage.send(key("plain owner"), call, MEMBER_DEPOSIT_WEI)["gasUsed"]}
+
+
+def token(stage: Stage) -> dict[str, int]:
+    """One channel in a token, opened out of the owner's allowance and closed by the hub."""
+    asset, _ = stage.deploy(key("deployer"), TOKEN_ARTIFACT)
+    params = stage.params("token", asset.address)
+    owner, amount = key("token owner"), MEMBER_DEPOSIT_WEI
+    for account in owner, stage.hub_owner:
+        stage.send(account, asset.functions.mint(account.address, 2 * amount))
+        stage.send(account, asset.functions.approve(stage.contract.address, 2**256 - 1))
+    functions = stage.contract.functions
+    stage.send(stage.hub_owner, functions.deposit(stage.hub_owner.address, asset.address, amount))
+    opened = stage.send(owner, functions.open(stage.opening(params, signed=True)))
+    stage.pass_time(OPEN_BEFORE_S + 1)
+    closed = stage.send(stage.hub_key, functions.close(stage.closing(params, "token")))
+    return {"open_token": opened["gasUsed"], "close_token_slot_freed": closed["gasUsed"]}
+
+
 def batches(stage: Stage) -> dict[str, int]:
     """A hundred channels opened and closed by the hub, distinct existing owners; gas per channel."""
     names = [f"batch {number}" for number in range(BATCH)]
@@ -209,7 +240,7 @@ def disputed(stage: Stage) -> dict[str, int]:
     return {name: receipt["gasUsed"] for name, receipt in figures.items()}
 
 
-SCENARIOS: tuple[Callable[[Stage], dict[str, int]], ...] = (peaceful, batches, disputed)
+SCENARIOS: tuple[Callable[[Stage], dict[str, int]], ...] = (peaceful, own_key, token, batches, disputed)
 
 
 def measure() -> dict[str, int]:

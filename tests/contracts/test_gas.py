@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from gas_scenarios import SNAPSHOT, measure
+
+from tests.contracts.gas_scenarios import SNAPSHOT, measure
 
 TARGETS = {
     "open": 60_000,

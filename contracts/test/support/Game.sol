@@ -96,12 +96,12 @@ contract Game is World {
 
     /// @dev The same signed opening again, whatever has become of the channel.
     function openAgain(uint256 pick) external {
-        if (ids.length != 0) _send(ids[pick % ids.length]);
+        if (ids.length != 0) _send(_recent(pick));
     }
 
     function topUp(uint256 pick, uint96 amount, bool aliceSide) external {
         if (ids.length == 0) return;
-        Books storage b = _books[ids[pick % ids.length]];
+        Books storage b = _books[_recent(pick)];
         uint128 sum = uint128(amount) % 1 ether;
         vm.prank(aliceOwner);
         try perunika.topUp{value: b.isToken ? 0 : sum}(b.params, aliceSide, sum) {
@@ -113,7 +113,7 @@ contract Game is World {
 
     function withdraw(uint256 pick, uint96 toAlice, uint96 toBob) external {
         if (ids.length == 0) return;
-        bytes32 id = ids[pick % ids.length];
+        bytes32 id = _recent(pick);
         Books storage b = _books[id];
         uint32 nonce = uint32(perunika.channel(id).withdrawNonce);
         Withdrawal memory w = withdrawal(b.params, nonce, uint128(toAlice) % 0.5 ether, uint128(toBob) % 0.5 ether);
@@ -127,7 +127,7 @@ contract Game is World {
 
     function close(uint256 pick, int96 net, uint256 sender) external {
         if (ids.length == 0) return;
-        Books storage b = _books[ids[pick % ids.length]];
+        Books storage b = _books[_recent(pick)];
         Closing memory c = closing(b.params, int128(net) % 1 ether);
         bool pretend = sender % 4 == 3;
         if (pretend) c.aliceSignature = c.bobSignature;
@@ -141,7 +141,7 @@ contract Game is World {
 
     function challengeWith(uint256 pick, uint96 ab, uint96 ba, bool asStranger) external {
         if (ids.length == 0) return;
-        bytes32 id = ids[pick % ids.length];
+        bytes32 id = _recent(pick);
         Books storage b = _books[id];
         bool wasOpen = status(id) == 1;
         uint128 sumAb = uint128(ab) % 2 ether;
@@ -160,7 +160,7 @@ contract Game is World {
 
     function postCheckpoint(uint256 pick, uint8 version, int96 net) external {
         if (ids.length == 0) return;
-        bytes32 id = ids[pick % ids.length];
+        bytes32 id = _recent(pick);
         Books storage b = _books[id];
         int128 bounded = int128(net) % 1 ether;
         vm.startPrank(alice);
@@ -176,7 +176,7 @@ contract Game is World {
 
     function settleOne(uint256 pick) external {
         if (ids.length == 0) return;
-        bytes32 id = ids[pick % ids.length];
+        bytes32 id = _recent(pick);
         Books storage b = _books[id];
         bool early = block.timestamp <= perunika.dispute(id).improveUntil;
         CheckpointContent memory content = CheckpointContent(b.net, b.version == 0 ? 0 : 1, "");
@@ -189,7 +189,7 @@ contract Game is World {
 
     function sweepOne(uint256 pick) external {
         if (ids.length == 0) return;
-        Books storage b = _books[ids[pick % ids.length]];
+        Books storage b = _books[_recent(pick)];
         try perunika.sweep(b.params) {
             require(b.ended && block.timestamp > b.params.openBefore, "swept too early");
         } catch {}
@@ -202,6 +202,12 @@ contract Game is World {
     }
 
     // --- books
+
+    /// @dev Mostly one of the last three channels, so that moves meet; now and then any.
+    function _recent(uint256 pick) private view returns (bytes32) {
+        uint256 back = pick % 8 == 7 ? pick : pick % 3;
+        return ids[ids.length - 1 - back % ids.length];
+    }
 
     function _send(bytes32 id) private {
         Books storage b = _books[id];
