@@ -47,14 +47,6 @@ _NAMES = {"from": "source"}
 _BOUNDS = {"version": "uint40", "retired": "retired"}
 
 
-def _snake(name):
-    return "".join([("_" + c.lower()) if "A" <= c <= "Z" else c for c in name])
-
-
-def _kind(kind):
-    return "amount" if kind == "uint128" else kind
-
-
 class Struct(Value):
     """A value that is signed: ``ABI`` is its EIP-712 member list, such as ``bytes32 id,address agent``.
 

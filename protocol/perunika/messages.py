@@ -39,70 +39,52 @@ class Fees(Value):
     valid_until: int
 
 
-# type number, name, body fields from key 4 on; "?" = may be missing; "route" = 32-byte id or handle
+# The type number is the place in this table: name, then body fields from key 4 on. "?" = may be missing; "route" =
+# 32-byte id or handle. Plain text, so that a board keeps 39 strings and no more.
 TABLE = (
-    (0, "Error", "code word,text text,hint text?,about uint8?"),
-    (
-        1,
-        "QuoteRequest",
-        "member address,member_owner address,asset address,member_deposit amount,hub_deposit amount,"
-        "challenge_duration uint32,salt bytes32",
-    ),
-    (2, "Quote", "params BasicParams,open Open,signature signature,fees Fees"),
-    (3, "TermsRequest", "payer address"),
-    (4, "Terms", "terms Terms,signature signature"),
-    (5, "AllowanceRequest", "params VirtualParams,payer_random bytes32,payee_nonce bytes32,signature signature"),
-    (6, "OpenVirtual", "params VirtualParams,payer_random bytes32,payee_nonce bytes32,nid uint64,signature signature"),
-    (7, "OfferLeg", "params VirtualParams,payer_random bytes32,payee_nonce bytes32,nid uint64,signature signature"),
-    (8, "LegSigned", "channel bytes32,nid uint64,version uint40,signature signature"),
-    (
-        9,
-        "VirtualOpened",
-        "virtual bytes32,nid uint64,member_signature signature,hub_signature signature,params VirtualParams?,"
-        "payer_random bytes32?,payee_nonce bytes32?,fee amount?",
-    ),
-    (
-        10,
-        "NotOk",
-        "virtual bytes32,code word,text text,channel bytes32?,nid uint64?,version uint40?,signature signature?",
-    ),
-    (11, "CancelLeg", "virtual bytes32,channel bytes32,nid uint64,version uint40,signature signature"),
-    (12, "ReadyRequest", "virtual bytes32"),
-    (13, "Ready", "ready Ready,signature signature"),
-    (14, "Voucher", "id route,amount amount,signature signature"),
-    (15, "TickChain", "id route,base amount,unit amount,length uint32,root bytes32,signature signature"),
-    (16, "Tick", "id route,k uint32,tick bytes32"),
-    (17, "Ack", "id route,amount amount,served uint64?"),
-    (18, "WantVoucher", "id route,amount amount"),
-    (19, "CloseRequest", "virtual bytes32,signature signature,forward Evidence?"),
-    (20, "CloseLeg", "virtual bytes32,signature signature,forward Evidence?,backward Evidence?"),
-    (21, "LegClosed", "channel bytes32,nid uint64,version uint40,signature signature,virtual bytes32?"),
-    (
-        22,
-        "Collect",
-        "virtual bytes32,nid uint64,signature signature?,forward Evidence?,backward Evidence?,proposal signature?",
-    ),
-    (23, "Collected", "virtual bytes32,signature signature"),
-    (24, "CheckpointOffer", "checkpoint Checkpoint,signature signature"),
-    (25, "CheckpointSigned", "channel bytes32,version uint40,signature signature"),
-    (26, "WithdrawOffer", "withdraw Withdraw,signature signature"),
-    (27, "WithdrawSigned", "channel bytes32,nonce uint32,signature signature"),
-    (28, "CloseOffer", "close Close,signature signature"),
-    (29, "CloseSigned", "channel bytes32,signature signature"),
-    (30, "Resume", "id bytes32?,payer address?"),
-    (
-        31,
-        "Resumed",
-        "params VirtualParams,payer_random bytes32,payee_nonce bytes32,terms Terms,terms_signature signature,"
-        "ready Ready,ready_signature signature,forward Evidence?",
-    ),
-    (32, "ChainViewRequest", "channel bytes32,virtual bytes32,nonce bytes32"),
-    (33, "ChainView", "view ChainView,signature signature"),
-    (34, "Reading", "reading Reading,signature signature"),
-    (35, "Protect", "channel bytes32,register bytes,nonce bytes32"),
-    (36, "Receipt", "receipt Receipt,signature signature"),
-    (37, "Start", "start Start,signature signature"),
-    (38, "Finish", "finish Finish,signature signature"),
+    "Error code word,text text,hint text?,about uint8?",  # 0
+    "QuoteRequest member address,member_owner address,asset address,member_deposit amount,"
+    "hub_deposit amount,challenge_duration uint32,salt bytes32",  # 1
+    "Quote params BasicParams,open Open,signature signature,fees Fees",  # 2
+    "TermsRequest payer address",  # 3
+    "Terms terms Terms,signature signature",  # 4
+    "AllowanceRequest params VirtualParams,payer_random bytes32,payee_nonce bytes32,signature signature",  # 5
+    "OpenVirtual params VirtualParams,payer_random bytes32,payee_nonce bytes32,nid uint64,signature signature",  # 6
+    "OfferLeg params VirtualParams,payer_random bytes32,payee_nonce bytes32,nid uint64,signature signature",  # 7
+    "LegSigned channel bytes32,nid uint64,version uint40,signature signature",  # 8
+    "VirtualOpened virtual bytes32,nid uint64,member_signature signature,hub_signature signature,"
+    "params VirtualParams?,payer_random bytes32?,payee_nonce bytes32?,fee amount?",  # 9
+    "NotOk virtual bytes32,code word,text text,channel bytes32?,nid uint64?,version uint40?,signature signature?",  # 10
+    "CancelLeg virtual bytes32,channel bytes32,nid uint64,version uint40,signature signature",  # 11
+    "ReadyRequest virtual bytes32",  # 12
+    "Ready ready Ready,signature signature",  # 13
+    "Voucher id route,amount amount,signature signature",  # 14
+    "TickChain id route,base amount,unit amount,length uint32,root bytes32,signature signature",  # 15
+    "Tick id route,k uint32,tick bytes32",  # 16
+    "Ack id route,amount amount,served uint64?",  # 17
+    "WantVoucher id route,amount amount",  # 18
+    "CloseRequest virtual bytes32,signature signature,forward Evidence?",  # 19
+    "CloseLeg virtual bytes32,signature signature,forward Evidence?,backward Evidence?",  # 20
+    "LegClosed channel bytes32,nid uint64,version uint40,signature signature,virtual bytes32?",  # 21
+    "Collect virtual bytes32,nid uint64,signature signature?,forward Evidence?,backward Evidence?,"
+    "proposal signature?",  # 22
+    "Collected virtual bytes32,signature signature",  # 23
+    "CheckpointOffer checkpoint Checkpoint,signature signature",  # 24
+    "CheckpointSigned channel bytes32,version uint40,signature signature",  # 25
+    "WithdrawOffer withdraw Withdraw,signature signature",  # 26
+    "WithdrawSigned channel bytes32,nonce uint32,signature signature",  # 27
+    "CloseOffer close Close,signature signature",  # 28
+    "CloseSigned channel bytes32,signature signature",  # 29
+    "Resume id bytes32?,payer address?",  # 30
+    "Resumed params VirtualParams,payer_random bytes32,payee_nonce bytes32,terms Terms,"
+    "terms_signature signature,ready Ready,ready_signature signature,forward Evidence?",  # 31
+    "ChainViewRequest channel bytes32,virtual bytes32,nonce bytes32",  # 32
+    "ChainView view ChainView,signature signature",  # 33
+    "Reading reading Reading,signature signature",  # 34
+    "Protect channel bytes32,register bytes,nonce bytes32",  # 35
+    "Receipt receipt Receipt,signature signature",  # 36
+    "Start start Start,signature signature",  # 37
+    "Finish finish Finish,signature signature",  # 38
 )
 
 # What a kind with a capital letter names.
@@ -111,12 +93,6 @@ CLASSES = (
     Withdraw, EVIDENCE,
 )  # fmt: skip
 
-_BY_TYPE = {}
-_BY_NAME = {}
-for _number, _name, _fields in TABLE:
-    _BY_TYPE[_number] = (_name, _fields)
-    _BY_NAME[_name] = _number
-
 _read = {}
 
 
@@ -124,11 +100,27 @@ def fields_of(number):
     """Return (name, ((field, kind), ...)) of a message type; boards read it anew, hosts remember it."""
     found = _read.get(number)
     if found is None:
-        name, text = _BY_TYPE[number]
+        name, _, text = TABLE[number].partition(" ")
         found = (name, parse_fields(text, CLASSES))
         if REMEMBERS:
             _read[number] = found
     return found
+
+
+_numbers = {}
+
+
+def number_of(name):
+    """Return the type number of the message called ``name``; raises ``LocalError("message.unknown_type")``."""
+    found = _numbers.get(name)
+    if found is not None:
+        return found
+    for number in range(len(TABLE)):
+        if TABLE[number].startswith(name + " "):
+            if REMEMBERS:
+                _numbers[name] = number
+            return number
+    raise LocalError("message.unknown_type", "no message is called " + name)
 
 
 _HEADER = (("request_id", "bytes8?"), ("to", "address?"), ("sender", "address?"))
@@ -161,9 +153,7 @@ class Message:
 
 def encode(message):
     """Return the bytes of ``message``; raises ``LocalError`` when a field is missing, unknown or out of range."""
-    if message.name not in _BY_NAME:
-        raise LocalError("message.unknown_type", "no message is called " + message.name)
-    number = _BY_NAME[message.name]
+    number = number_of(message.name)
     fields = fields_of(number)[1]
     items = {0: number}
     for key, value in ((1, message.request_id), (2, message.to), (3, message.sender)):
@@ -200,7 +190,7 @@ def decode(raw, max_bytes=MAX_BYTES):
     items = cbor.decode(raw, max_bytes)
     if type(items) is not dict or type(items.get(0)) is not int:
         raise PeerError("message.shape", "not a map with a type under key 0")
-    if items[0] not in _BY_TYPE:
+    if not 0 <= items[0] < len(TABLE):
         raise PeerError(
             "message.unknown_type", "message type %d is not known" % items[0], "update one of the two sides"
         )
@@ -225,13 +215,21 @@ def _from_item(kind, item):
     return check(kind, unpack_item(kind, item))
 
 
-def peek(raw):
-    """Return (type name, request id, to, from) of ``raw`` without reading the body, for relays; or ``PeerError``."""
+def peek_header(raw):
+    """Return (type number, request id, to, from) of a message of any type, unread otherwise; or raise ``PeerError``."""
     items = cbor.decode(raw, MAX_BYTES)
-    if type(items) is not dict or type(items.get(0)) is not int or items[0] not in _BY_TYPE:
-        raise PeerError("message.unknown_type", "not a message of a known type")
+    if type(items) is not dict or type(items.get(0)) is not int:
+        raise PeerError("message.shape", "not a map with a type under key 0")
     try:
         header = [check(_HEADER[i][1], items.get(1 + i)) for i in range(3)]
     except LocalError as error:
         raise PeerError(error.code, error.text)
-    return _BY_TYPE[items[0]][0], header[0], header[1], header[2]
+    return items[0], header[0], header[1], header[2]
+
+
+def peek(raw):
+    """Return (type name, request id, to, from) of ``raw`` without reading the body, for relays; or ``PeerError``."""
+    number, request_id, to, sender = peek_header(raw)
+    if not 0 <= number < len(TABLE):
+        raise PeerError("message.unknown_type", "not a message of a known type")
+    return TABLE[number].partition(" ")[0], request_id, to, sender
