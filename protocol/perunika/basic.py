@@ -4,7 +4,16 @@ from perunika.context import request_id
 from perunika.crypto import verify
 from perunika.errors import LocalError, PeerError
 from perunika.evidence import VoucherEvidence, check_evidence, sign_voucher
-from perunika.ledger import checkpoint_net, covered, free_cash, load_basic, require_usable
+from perunika.ledger import (
+    checkpoint_net,
+    closing,
+    covered,
+    free_cash,
+    held,
+    load_basic,
+    require_memory,
+    require_usable,
+)
 from perunika.messages import Message
 from perunika.records import ALICE, BOB, NONE, Basic, Nano, basic_key, nano_key
 from perunika.structs import Checkpoint
@@ -45,6 +54,9 @@ def pay_basic(ctx, key, basic, amount):
 
     Raises ``LocalError("channel.funds")`` when our free cash is smaller.
     """
+    require_memory(basic)
+    if closing(ctx, basic):
+        raise LocalError("channel.closing", "a close of this channel is signed (R6)")
     free = free_cash(basic)[basic.side]
     if amount > free:
         raise LocalError("channel.funds", "%d wei to pay, %d free" % (amount, free), "top up the channel")
@@ -75,6 +87,7 @@ def on_basic_voucher(ctx, me, message):
     basic = load_basic(ctx, channel_id)
     best = basic.ba if basic.side == ALICE else basic.ab
     if message["amount"] > best:
+        require_usable(ctx, basic)
         evidence = VoucherEvidence(message["amount"], message["signature"])
         check_evidence(ctx.domain, other_side(basic), channel_id, evidence)
         if basic.side == ALICE:
@@ -161,8 +174,10 @@ def apply_checkpoint(ctx, basic, checkpoint, alice, bob):
     held_alice, held_bob = basic.held_alice, basic.held_bob
     for nano in live_nanos(ctx, checkpoint.channel_id):
         if covered(checkpoint, nano.nid):
-            held_alice -= nano.final().blocked_alice
-            held_bob -= nano.final().blocked_bob
+            # Hub: a refusal in here may lack the answer that the checkpoint's signature implies; it holds nothing.
+            alice, bob = held(nano)
+            held_alice -= alice
+            held_bob -= bob
             ctx.view.delete(nano_key(nano.channel_id, nano.nid))
     floor = checkpoint.floor
     basic = basic.replace(

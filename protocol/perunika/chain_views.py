@@ -4,7 +4,7 @@ from perunika.basic import chain_state
 from perunika.context import Look
 from perunika.errors import PeerError
 from perunika.ledger import free_cash, held, load_basic
-from perunika.records import Basic, Nano, basic_key
+from perunika.records import DISPUTE, Basic, Nano, basic_key
 from perunika.structs import ZERO_32, ChainView
 
 
@@ -24,6 +24,8 @@ def on_chain_view_request(ctx, me, message):
 
 def on_looked(ctx, me, look, status, base, total, block, time_s):
     """The chain was read at a confirmed block: sign the view, bound to the asking device's nonce."""
+    if ctx.view.get(started_key(look.virtual)) is not None:
+        status = DISPUTE  # the virtual channel is being resolved on chain: nobody may serve in it (R13)
     view = ChainView(
         look.channel, look.virtual, status, base, total, hub_cover(ctx, look.channel, look.virtual), block, time_s,
         look.nonce,
@@ -45,4 +47,13 @@ def hub_cover(ctx, channel_id, virtual_id):
     return max(0, cover)
 
 
-CHAIN_REQUESTS = {"chain": on_chain, "looked": on_looked}
+def started_key(virtual_id):
+    return b"v" + virtual_id
+
+
+def on_started(ctx, me, virtual_id):
+    """The chain resolves this virtual channel: nothing is paid early or served in it any more (R11, R13)."""
+    ctx.view.put(started_key(virtual_id), b"\x01")
+
+
+CHAIN_REQUESTS = {"chain": on_chain, "looked": on_looked, "started": on_started}

@@ -127,6 +127,7 @@ class Hub(Endpoint):
     REQUESTS = {
         "opened": on_opened,
         "chain": CHAIN_REQUESTS["chain"],
+        "started": CHAIN_REQUESTS["started"],
         "vault": on_vault,
         "close": leaving.request_close,
         "withdraw": leaving.request_withdraw,

@@ -1,6 +1,7 @@
 """The hub closes a virtual channel: pays the payee's member, collects from the payer's (Paper Fig. 29; R9 to R11)."""
 
 from perunika.basic import offer_checkpoint
+from perunika.chain_views import started_key
 from perunika.context import request_id
 from perunika.errors import PeerError
 from perunika.evidence import check_evidence
@@ -8,7 +9,7 @@ from perunika.hub_opening import uncollected
 from perunika.ledger import check_signature, clamp_net, digest_of, leg_final, load_basic, put_version, require_usable
 from perunika.phases import advance
 from perunika.records import ALICE, HUB, Funding, Nano, Version, funding_key, nano_key
-from perunika.structs import PAYEE_LEG, PAYER_LEG
+from perunika.structs import PAYEE_LEG, PAYER_LEG, Proposal
 
 
 def _load(ctx, virtual_id):
@@ -54,9 +55,9 @@ def on_close_leg(ctx, me, message):
 
 def _check_early(ctx, me, params, virtual_id):
     """R11, R13: pay only while both channels are open in a fresh view and the virtual channel is not on chain."""
-    require_usable(ctx, load_basic(ctx, params.payer_channel))
-    require_usable(ctx, load_basic(ctx, params.payee_channel))
-    if ctx.view.get(b"v" + virtual_id) is not None:
+    require_usable(ctx, load_basic(ctx, params.payer_channel), params.window)
+    require_usable(ctx, load_basic(ctx, params.payee_channel), params.window)
+    if ctx.view.get(started_key(virtual_id)) is not None:
         raise PeerError("virtual.on_chain", "this virtual channel is being resolved on chain", "post the voucher there")
     if uncollected(ctx) >= me.policy.max_uncollected:
         raise PeerError("hub.busy", "too many channels wait to be collected (R19)", "try again later")
@@ -122,6 +123,9 @@ def repeat(ctx, me, virtual_id, funding):
         "virtual": virtual_id, "nid": nano.nid, "signature": second.bob, "forward": funding.forward,
         "backward": funding.backward,
     }  # fmt: skip
+    if second.bob is None:
+        proposal = Proposal(nano.channel_id, nano.nid, 2, virtual_id, second.blocked_alice)
+        body["proposal"] = me.key.sign(proposal.digest(ctx.domain))
     member = load_basic(ctx, params.payer_channel).params.alice
     me.send(ctx, member, "Collect", body, request_id("Collect", virtual_id))
 

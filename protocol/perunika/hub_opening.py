@@ -5,23 +5,26 @@ only if it never signed νb.
 """
 
 from perunika.context import request_id
-from perunika.errors import PeerError
+from perunika.errors import ChainError, PeerError
 from perunika.fees import check_capacity, virtual_fee
 from perunika.ledger import (
     check_signature,
+    covered,
     digest_of,
     free_cash,
-    held,
     leg_blocked,
     load_basic,
     new_leg,
     put_version,
+    require_memory,
     require_usable,
+    sign_refusal,
 )
 from perunika.phases import advance
 from perunika.policies import AHEAD_S
 from perunika.records import ALICE, HUB, Funding, Nano, Version, basic_key, funding_key, nano_key
-from perunika.structs import PAYEE_LEG, PAYER_LEG, ZERO_ADDRESS, virtual_salt
+from perunika.structs import PAYEE_LEG, PAYER_LEG, ZERO_ADDRESS, Proposal, virtual_salt
+from perunika.value import clip_text
 
 
 def on_open_virtual(ctx, me, message):
@@ -32,22 +35,23 @@ def on_open_virtual(ctx, me, message):
     if known is not None:
         _answer_again(ctx, me, virtual_id, known)
         return
-    payer_basic = load_basic(ctx, params.payer_channel)
-    require_usable(ctx, payer_basic)
-    if payer_basic.ab < payer_basic.due:
+    basic = load_basic(ctx, params.payer_channel)
+    require_memory(basic)
+    if basic.ab < basic.due and ctx.now < params.validity:
         raise PeerError("fee.unpaid", "a fee of an earlier opening is unpaid", "send the basic-channel voucher")
-    payer_basic, nano = new_leg(ctx, payer_basic, virtual_id, message["nid"], PAYER_LEG)
+    basic, nano = new_leg(ctx, basic, virtual_id, message["nid"], PAYER_LEG)
     alice, bob = leg_blocked(params, PAYER_LEG)
-    first = Version(1, alice, bob, None, None)
-    check_signature(ctx, payer_basic, nano, first, ALICE, message["signature"])
-    payer_basic, nano = put_version(ctx, payer_basic, nano, first.replace(alice=message["signature"]))
+    first = Version(1, alice, bob, message["signature"], None)
+    check_signature(ctx, basic, nano, first, ALICE, first.alice)
+    ctx.save(basic_key(nano.channel_id), basic)
+    ctx.save(nano_key(nano.channel_id, nano.nid), nano)
     funding = Funding(
         HUB, params, message["payer_random"], message["payee_nonce"], "offered", nano.nid, 0, 0, ctx.now, None, None,
         None, None,
     )  # fmt: skip
     try:
-        funding = _offer(ctx, me, virtual_id, funding, payer_basic)
-    except PeerError as error:
+        funding = _offer(ctx, me, virtual_id, funding, basic, nano, first)
+    except (PeerError, ChainError) as error:
         refuse(ctx, me, virtual_id, funding, "NotOk", error.code, error.text)
         return
     ctx.save(funding_key(HUB, virtual_id), funding)
@@ -55,15 +59,22 @@ def on_open_virtual(ctx, me, message):
     ctx.later(HUB, virtual_id)
 
 
-def _offer(ctx, me, virtual_id, funding, payer_basic):
-    """Check the hub's own conditions and reserve νb; returns the funding with its number, or raises ``PeerError``."""
+def _offer(ctx, me, virtual_id, funding, payer_basic, payer_nano, first):
+    """Check the hub's own conditions, keep νa v1, reserve νb; returns the funding with its number or raises."""
     params = funding.params
+    require_usable(ctx, payer_basic, params.window)
+    if covered(payer_basic.offered, payer_nano.nid):
+        raise PeerError("leg.number", "a checkpoint that we have offered retires this nanocontract (R4)")
     fee = _check_params(ctx, me, params, funding)
+    payer_basic, _ = put_version(ctx, payer_basic, payer_nano, first)
     if free_cash(payer_basic)[ALICE] < fee:
         raise PeerError("fee.funds", "the channel has no %d wei left for the fee" % fee, "top up the channel")
     payee_basic = load_basic(ctx, params.payee_channel)
-    require_usable(ctx, payee_basic)
-    payee_basic, nano = new_leg(ctx, payee_basic, virtual_id, payee_basic.next_odd, PAYEE_LEG)
+    require_usable(ctx, payee_basic, params.window)
+    nid = payee_basic.next_odd
+    while covered(payee_basic.offered, nid):
+        nid += 2
+    payee_basic, nano = new_leg(ctx, payee_basic, virtual_id, nid, PAYEE_LEG)
     alice, bob = leg_blocked(params, PAYEE_LEG)
     put_version(ctx, payee_basic, nano, Version(1, alice, bob, None, None))
     return funding.replace(nid_b=nano.nid, fee=fee)
@@ -77,6 +88,8 @@ def _check_params(ctx, me, params, funding):
         raise PeerError("virtual.parties", "payer and payee must be two keys")
     if params.payer_channel == params.payee_channel:
         raise PeerError("virtual.loop", "payer and payee have the same basic channel")
+    if params.payee_capacity > params.payer_capacity:
+        raise PeerError("virtual.refund", "more could be paid back than paid")
     if not policy.min_window_s <= params.window <= policy.max_window_s:
         raise PeerError("virtual.window", "window of %d s is outside the hub's limits" % params.window)
     if not ctx.now < params.validity <= ctx.now + min(policy.max_validity_s, AHEAD_S):
@@ -99,29 +112,14 @@ def refuse(ctx, me, virtual_id, funding, event, code, text):
     Safe only because the hub has not signed νb v1; ``advance`` allows it from phase "offered" alone (R7).
     """
     phase = advance(HUB, funding.phase, event)
-    basic = load_basic(ctx, funding.params.payer_channel)
-    nano = ctx.load(Nano, nano_key(funding.params.payer_channel, funding.nid_a))
-    second = Version(2, 0, 0, None, None)
-    put_version(ctx, basic, nano, second.replace(bob=me.key.sign(digest_of(ctx, nano, second))))
+    sign_refusal(ctx, me.key, funding.params.payer_channel, funding.nid_a)
     if funding.nid_b:
-        _withdraw_offer(ctx, me, funding)
-    funding = funding.replace(phase=phase, reason=("%s:%s" % (code, text))[:200])
+        sign_refusal(ctx, me.key, funding.params.payee_channel, funding.nid_b)
+    funding = funding.replace(phase=phase, reason=clip_text("%s:%s" % (code, text), 200))
     ctx.save(funding_key(HUB, virtual_id), funding)
     repeat(ctx, me, virtual_id, funding)
     ctx.later(HUB, virtual_id)
     ctx.notify("virtual refused", virtual=virtual_id, code=code, text=text)
-
-
-def _withdraw_offer(ctx, me, funding):
-    """Replace the offered νb by its signed v2 = (0, 0): what it reserved is free again, v1 is never signed."""
-    basic = load_basic(ctx, funding.params.payee_channel)
-    nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
-    alice, bob = held(nano)
-    second = Version(2, 0, 0, None, None)
-    second = second.replace(bob=me.key.sign(digest_of(ctx, nano, second)))
-    ctx.save(nano_key(nano.channel_id, nano.nid), nano.replace(versions=(second,)))
-    basic = basic.replace(held_alice=basic.held_alice - alice, held_bob=basic.held_bob - bob)
-    ctx.save(basic_key(nano.channel_id), basic)
 
 
 def on_leg_signed(ctx, me, message):
@@ -150,10 +148,12 @@ def _complete(ctx, me, virtual_id, funding, payee_basic, payee_nano, first):
         _answer_again(ctx, me, virtual_id, funding)
         return
     phase = advance(HUB, funding.phase, "LegSigned")
-    first = first.replace(bob=me.key.sign(digest_of(ctx, payee_nano, first)))
-    put_version(ctx, payee_basic, payee_nano, first)
     params = funding.params
     payer_basic = load_basic(ctx, params.payer_channel)
+    require_usable(ctx, payer_basic, params.window)
+    require_usable(ctx, payee_basic, params.window)
+    first = first.replace(bob=me.key.sign(digest_of(ctx, payee_nano, first)))
+    put_version(ctx, payee_basic, payee_nano, first)
     payer_nano = ctx.load(Nano, nano_key(params.payer_channel, funding.nid_a))
     other = payer_nano.find(1)
     other = other.replace(bob=me.key.sign(digest_of(ctx, payer_nano, other)))
@@ -181,14 +181,21 @@ def _tell_opened(ctx, me, virtual_id, funding):
         me.send(ctx, member, "VirtualOpened", body, request_id(name, virtual_id))
 
 
+def _pending(ctx, funding):
+    """Return whether a member has not yet countersigned one of our refusals."""
+    for channel_id, nid in (
+        (funding.params.payer_channel, funding.nid_a),
+        (funding.params.payee_channel, funding.nid_b),
+    ):
+        nano = ctx.load(Nano, nano_key(channel_id, nid))
+        if nano is not None and nano.final() is None:
+            return True
+    return False
+
+
 def _refusal_answered(ctx, virtual_id, funding):
-    nano = ctx.load(Nano, nano_key(funding.params.payer_channel, funding.nid_a))
-    other = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b)) if funding.nid_b else None
-    if nano is not None and nano.final() is None:
-        return
-    if funding.phase == "refusing":
+    if funding.phase == "refusing" and not _pending(ctx, funding):
         ctx.save(funding_key(HUB, virtual_id), funding.replace(phase=advance(HUB, "refusing", "LegSigned")))
-    if other is None or other.final() is not None:
         ctx.settled(HUB, virtual_id)
 
 
@@ -220,14 +227,17 @@ def repeat(ctx, me, virtual_id, funding):
         if ctx.now > funding.asked_s + me.policy.offer_timeout_s:
             refuse(ctx, me, virtual_id, funding, "time-out", "payee.silent", "the payee's member did not answer")
             return
+        proposal = Proposal(funding.params.payee_channel, funding.nid_b, 1, virtual_id, 0)
         body = {
             "params": funding.params, "payer_random": funding.payer_random, "payee_nonce": funding.payee_nonce,
-            "nid": funding.nid_b,
+            "nid": funding.nid_b, "signature": me.key.sign(proposal.digest(ctx.domain)),
         }  # fmt: skip
         member = load_basic(ctx, funding.params.payee_channel).params.alice
         me.send(ctx, member, "OfferLeg", body, request_id("OfferLeg", virtual_id))
         return
-    _send_not_ok(ctx, me, virtual_id, funding)
+    _refusal_answered(ctx, virtual_id, funding)
+    if _pending(ctx, funding):
+        _send_not_ok(ctx, me, virtual_id, funding)
 
 
 def _send_not_ok(ctx, me, virtual_id, funding):

@@ -1,10 +1,10 @@
 """Taking money out of a basic channel: withdraw while it stays open, or close it (Paper §4.2.7). Both sides alike."""
 
-from perunika.basic import live_nanos, other_side
+from perunika.basic import live_nanos, other_side, send_voucher
 from perunika.context import Submit, request_id
 from perunika.crypto import verify
 from perunika.errors import LocalError, PeerError
-from perunika.ledger import CLOSE_GRACE_S, checkpoint_net, free_cash, load_basic, require_usable
+from perunika.ledger import checkpoint_net, closing, free_cash, load_basic, require_usable
 from perunika.messages import Message
 from perunika.records import ALICE, BOB, basic_key
 from perunika.structs import Close, Withdraw
@@ -33,14 +33,14 @@ def _sign_close(ctx, me, basic, close):
     return basic.replace(close=close, close_bob=signature)
 
 
-def _expired(ctx, basic):
-    return basic.close is None or ctx.now > basic.close.valid_until + CLOSE_GRACE_S
-
-
 def request_close(ctx, me, channel_id):
-    """Sign a ``Close`` of the channel and offer it; from here on nothing else is signed in it (R6)."""
+    """Sign a ``Close`` of the channel and offer it (again); from here on nothing else is signed in it (R6).
+
+    Our best voucher goes first: both sides must count the same.
+    """
     basic = load_basic(ctx, channel_id)
-    if _expired(ctx, basic):
+    send_voucher(ctx, me, basic)
+    if not closing(ctx, basic):
         require_usable(ctx, basic)
         net = agreed_net(ctx, basic)
         basic = _sign_close(
@@ -53,13 +53,18 @@ def request_close(ctx, me, channel_id):
 
 
 def on_close_offer(ctx, me, message):
-    """Countersign a close whose net is exactly ours; the hub then brings it on chain."""
+    """Countersign a close whose net is ours, or better for us; the hub then brings it on chain.
+
+    When both sides have offered one, the hub's counts: only one can be executed, and neither is worse for us.
+    """
     close = message["close"]
     basic = load_basic(ctx, close.channel_id)
     if close != basic.close:
-        if not _expired(ctx, basic):
-            raise PeerError("close.pending", "another close is signed until %d" % basic.close.valid_until)
-        require_usable(ctx, basic)
+        if not closing(ctx, basic):
+            require_usable(ctx, basic)
+        elif basic.side == BOB:
+            request_close(ctx, me, close.channel_id)
+            return
         _check_close(ctx, basic, close)
         basic = _sign_close(ctx, me, basic.replace(close_alice=None, close_bob=None), close)
     basic = _take_close(ctx, basic, message["signature"])
@@ -72,7 +77,7 @@ def on_close_offer(ctx, me, message):
 
 def _check_close(ctx, basic, close):
     net = agreed_net(ctx, basic)
-    if close.net != net:
+    if (close.net > net) if basic.side == ALICE else (close.net < net):
         raise PeerError("close.net", "net is %d wei, should be %d" % (close.net, net), "exchange vouchers again")
     if not ctx.now < close.valid_until <= ctx.now + 2 * VALID_S:
         raise PeerError("close.time", "valid until %d is not in the next %d s" % (close.valid_until, 2 * VALID_S))
@@ -108,10 +113,13 @@ def request_withdraw(ctx, me, channel_id, to_alice, to_bob):
     """Offer to pay out ``to_alice`` and ``to_bob`` wei of free cash; raises ``LocalError`` if it is not there."""
     basic = load_basic(ctx, channel_id)
     require_usable(ctx, basic)
-    if basic.withdraws:
-        raise LocalError("withdraw.pending", "a withdrawal is signed already", "wait until it is executed or expires")
-    withdraw = Withdraw(channel_id, basic.withdraw_nonce, to_alice, to_bob, ctx.now + VALID_S)
-    basic = _reserve(ctx, basic, withdraw)
+    for withdraw in basic.withdraws:
+        if (withdraw.to_alice, withdraw.to_bob) != (to_alice, to_bob):
+            raise LocalError("withdraw.pending", "another withdrawal is signed", "wait until it is executed or expires")
+        break  # the same again: repeat the offer, it may have been lost
+    else:
+        withdraw = Withdraw(channel_id, basic.withdraw_nonce, to_alice, to_bob, ctx.now + VALID_S)
+        _reserve(ctx, basic, withdraw)
     body = {"withdraw": withdraw, "signature": me.key.sign(withdraw.digest(ctx.domain))}
     ctx.send(other_side(basic), Message("WithdrawOffer", body, request_id("Withdraw", channel_id), None, me.address))
 
@@ -134,7 +142,9 @@ def on_withdraw_offer(ctx, me, message):
     if not verify(withdraw.digest(ctx.domain), message["signature"], other_side(basic)):
         raise PeerError("withdraw.signature", "not signed by the other side")
     if withdraw not in basic.withdraws:
-        if basic.withdraws or withdraw.nonce != basic.withdraw_nonce:
+        # Two offers may cross: the member signs the hub's too. One nonce lets only one be executed, R5 counts both.
+        crossing = len(basic.withdraws) > (1 if basic.side == ALICE else 0)
+        if crossing or withdraw.nonce != basic.withdraw_nonce:
             raise PeerError("withdraw.nonce", "another withdrawal is pending or the nonce is old")
         if not ctx.now < withdraw.valid_until <= ctx.now + 2 * VALID_S:
             raise PeerError("withdraw.time", "valid until %d is not near" % withdraw.valid_until)

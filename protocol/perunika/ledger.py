@@ -2,7 +2,7 @@
 
 from perunika.crypto import verify
 from perunika.errors import ChainError, LocalError, PeerError
-from perunika.records import ALICE, OPEN, Basic, Nano, basic_key, nano_key
+from perunika.records import ALICE, OPEN, Basic, Nano, Version, basic_key, nano_key
 from perunika.structs import PAYER_LEG, Nanocontract
 from perunika.value import AMOUNT_MAX
 
@@ -32,17 +32,33 @@ def load_basic(ctx, channel_id):
     return basic
 
 
-def require_usable(ctx, basic):
-    """Refuse unless the channel is open in a fresh enough view (R13), not closing (R6) and not frozen (R15)."""
+def require_memory(basic):
+    """Refuse to sign in a channel whose memory was lost (R15)."""
     if basic.frozen:
         raise LocalError("channel.frozen", "memory of this channel was lost", "restore a second store first (R15)")
+
+
+def require_usable(ctx, basic, window_s=None):
+    """Refuse unless the channel is open in a fresh enough view (R13), not closing (R6) and not frozen (R15).
+
+    ``window_s`` is the window of the virtual channel that is at stake, if any: a view may be half of it old.
+    """
+    require_memory(basic)
     if basic.status != OPEN:
         raise ChainError("channel.not_open", "the channel is not open on chain (status %d)" % basic.status)
     age = ctx.now - basic.seen_s
-    if age > basic.params.challenge_duration // 2:
+    patience_s = basic.params.challenge_duration
+    if window_s is not None and window_s < patience_s:
+        patience_s = window_s
+    if age > patience_s // 2:
         raise ChainError("chain.stale", "chain view is %d s old" % age, "check the node or the gateway's view")
-    if basic.close is not None and ctx.now <= basic.close.valid_until + CLOSE_GRACE_S:
-        raise PeerError("channel.closing", "a close of this channel is signed")
+    if closing(ctx, basic):
+        raise PeerError("channel.closing", "a close of this channel is signed (R6)")
+
+
+def closing(ctx, basic):
+    """Return whether a signed close may still be executed: until then nothing else is signed or accepted (R6)."""
+    return basic.close is not None and ctx.now <= basic.close.valid_until + CLOSE_GRACE_S
 
 
 def held(nano):
@@ -84,7 +100,9 @@ def put_version(ctx, basic, nano, version):
     if final is not None and version.version > final.version:
         raise PeerError("leg.final", "nanocontract %d is terminated (R2)" % nano.nid)
     if known is None:
-        if version.version != (nano.versions[-1].version + 1 if nano.versions else 1):
+        # A refusal (version 2 = (0, 0)) also ends a nanocontract whose version 1 never came here or never will count.
+        refusal = not nano.versions and version.version == 2 and version.blocked_alice == 0 == version.blocked_bob
+        if not refusal and version.version != (nano.versions[-1].version + 1 if nano.versions else 1):
             raise PeerError("leg.version", "version %d does not follow" % version.version)
         versions = nano.versions + (version,)
     else:
@@ -122,13 +140,18 @@ def _join(known, other):
     )
 
 
-def drop_nano(ctx, basic, nano):
-    """Forget a nanocontract that we never signed and give back what it held; returns the saved ``Basic``."""
+def sign_refusal(ctx, key, channel_id, nid):
+    """Hub: sign version 2 = (0, 0) of a nanocontract whose version 1 we have not signed and never will.
+
+    Version 1 is forgotten: without our signature it has no effect, so what it held is free at once.
+    """
+    basic = ctx.load(Basic, basic_key(channel_id))
+    nano = ctx.load(Nano, nano_key(channel_id, nid))
     alice, bob = held(nano)
     basic = basic.replace(held_alice=basic.held_alice - alice, held_bob=basic.held_bob - bob)
-    ctx.save(basic_key(nano.channel_id), basic)
-    ctx.view.delete(nano_key(nano.channel_id, nano.nid))
-    return basic
+    second = Version(2, 0, 0, None, None)
+    second = second.replace(bob=key.sign(digest_of(ctx, nano, second)))
+    put_version(ctx, basic, nano.replace(versions=()), second)
 
 
 def leg_blocked(params, app):
@@ -152,8 +175,6 @@ def new_leg(ctx, basic, virtual_id, nid, app):
     """Return a fresh ``Nano`` and the ``Basic`` with the next number raised; R4: numbers only grow, even = member's."""
     if nid < (basic.next_odd if nid & 1 else basic.next_even) or covered(basic.checkpoint, nid):
         raise PeerError("leg.number", "nanocontract number %d was used or retired before (R4)" % nid)
-    if covered(basic.offered, nid):
-        raise PeerError("leg.number", "nanocontract number %d is covered by an offered checkpoint (R4)" % nid)
     if (nid & 1) != (0 if app == PAYER_LEG else 1):
         raise PeerError("leg.number", "member proposes even numbers, hub odd ones")
     basic = basic.replace(next_odd=nid + 2) if nid & 1 else basic.replace(next_even=nid + 2)

@@ -5,8 +5,9 @@ from perunika import leaving
 from perunika.chain_views import CHAIN_REQUESTS, on_chain_view_request
 from perunika.endpoint import Endpoint
 from perunika.errors import LocalError, PeerError
-from perunika.member_payee import PAYEE_HANDLERS, PAYEE_RETRIES, keep_evidence, serve_payee
-from perunika.member_payer import PAYER_HANDLERS, PAYER_RETRIES, on_allowed
+from perunika.evidence import VoucherEvidence
+from perunika.member_payee import PAYEE_HANDLERS, PAYEE_RETRIES, keep_evidence, on_payee_resume, serve_payee
+from perunika.member_payer import PAYER_HANDLERS, PAYER_RETRIES, keep_refund, on_allowed
 from perunika.records import ALICE, PAYEE_MEMBER, PAYER_MEMBER, Basic, Funding, basic_key, funding_key
 
 
@@ -50,6 +51,22 @@ def on_leg_closed(ctx, me, message):
     side["LegClosed"](ctx, me, message)
 
 
+def on_resume(ctx, me, message):
+    """A payee key of ours asks whether its virtual channel stands."""
+    if message["id"] is not None:
+        on_payee_resume(ctx, me, message["id"])
+
+
+def on_voucher(ctx, me, message):
+    """A voucher of the hub in our basic channel, or a refund that one of our payer keys hands over (R10)."""
+    known = ctx.load(Funding, funding_key(PAYER_MEMBER, message["id"])) if type(message["id"]) is bytes else None
+    if known is None:
+        channel.on_basic_voucher(ctx, me, message)
+        return
+    keep_refund(ctx, message["id"], VoucherEvidence(message["amount"], message["signature"]))
+    me.reply(ctx, message, "Ack", {"id": message["id"], "amount": message["amount"]})
+
+
 class Member(Endpoint):
     """The member's key with its ``MemberPolicy``; both sides of flows 1 to 5 that are not the hub's."""
 
@@ -62,7 +79,8 @@ class Member(Endpoint):
         "CloseLeg": PAYEE_HANDLERS["CloseLeg"],
         "VirtualOpened": _on_either("VirtualOpened"),
         "LegClosed": on_leg_closed,
-        "Voucher": channel.on_basic_voucher,
+        "Voucher": on_voucher,
+        "Resume": on_resume,
         "CheckpointOffer": channel.on_checkpoint_offer,
         "CloseOffer": leaving.on_close_offer,
         "CloseSigned": leaving.on_close_signed,
@@ -77,6 +95,7 @@ class Member(Endpoint):
         "keep evidence": lambda ctx, me, virtual, evidence: keep_evidence(ctx, virtual, evidence),
         "chain": CHAIN_REQUESTS["chain"],
         "looked": CHAIN_REQUESTS["looked"],
+        "started": CHAIN_REQUESTS["started"],
         "freeze": freeze,
         "allow": on_allowed,
         "close": leaving.request_close,

@@ -2,7 +2,7 @@
 
 from perunika.context import request_id
 from perunika.crypto import verify
-from perunika.errors import PeerError
+from perunika.errors import PeerError, PerunikaError
 from perunika.evidence import check_evidence
 from perunika.ledger import (
     check_signature,
@@ -13,12 +13,14 @@ from perunika.ledger import (
     load_basic,
     new_leg,
     put_version,
+    require_memory,
     require_usable,
 )
 from perunika.phases import advance
 from perunika.policies import AHEAD_S
 from perunika.records import BOB, PAYEE_MEMBER, Funding, Nano, Version, funding_key, nano_key
-from perunika.structs import PAYEE_LEG, Finish, virtual_salt
+from perunika.structs import PAYEE_LEG, Finish, Proposal, virtual_salt
+from perunika.value import clip_text
 
 
 def on_offer_leg(ctx, me, message):
@@ -27,19 +29,22 @@ def on_offer_leg(ctx, me, message):
     virtual_id = params.digest(ctx.domain)
     known = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
     if known is None:
+        basic = load_basic(ctx, params.payee_channel)
+        proposal = Proposal(params.payee_channel, message["nid"], 1, virtual_id, 0)
+        if not verify(proposal.digest(ctx.domain), message["signature"], basic.params.bob):
+            raise PeerError("leg.proposal", "this offer is not signed by our hub")
         try:
-            known = _accept(ctx, me, message, params, virtual_id)
-        except PeerError as error:
-            body = {"virtual": virtual_id, "code": error.code, "text": error.text}
+            known = _accept(ctx, me, message, params, virtual_id, basic)
+        except PerunikaError as error:
+            body = {"virtual": virtual_id, "code": clip_text(error.code, 40), "text": clip_text(error.text, 200)}
             me.reply(ctx, message, "NotOk", body)
             return
     _send_first(ctx, me, message, known)
 
 
-def _accept(ctx, me, message, params, virtual_id):
+def _accept(ctx, me, message, params, virtual_id, basic):
     """Check the offer, sign νb version 1 and return the saved ``Funding``; raises ``PeerError`` to refuse."""
-    basic = load_basic(ctx, params.payee_channel)
-    require_usable(ctx, basic)
+    require_usable(ctx, basic, params.window)
     _check_offer(ctx, me, params, message)
     basic, nano = new_leg(ctx, basic, virtual_id, message["nid"], PAYEE_LEG)
     alice, bob = leg_blocked(params, PAYEE_LEG)
@@ -65,6 +70,8 @@ def _check_offer(ctx, me, params, message):
         raise PeerError("virtual.salt", "the salt is not made of both sides' random bytes")
     if params.payer_channel == params.payee_channel:
         raise PeerError("virtual.loop", "payer and payee have the same basic channel")
+    if params.payee_capacity > params.payer_capacity:
+        raise PeerError("virtual.refund", "more could be paid back than paid")
     if not policy.min_window_s <= params.window <= policy.max_window_s:
         raise PeerError("virtual.window", "window of %d s is outside our limits" % params.window)
     if not ctx.now < params.validity <= ctx.now + min(policy.max_validity_s, AHEAD_S):
@@ -97,9 +104,16 @@ def on_virtual_opened(ctx, me, message):
         put_version(ctx, basic, nano, first.replace(bob=message["hub_signature"]))
         funding = funding.replace(phase=phase)
         ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding)
-        ctx.settled(PAYEE_MEMBER, virtual_id)
+        watch_end(ctx, virtual_id, funding)
         ctx.notify("virtual opened", virtual=virtual_id, role="payee's member", capacity=funding.params.payer_capacity)
     tell_payee(ctx, me, virtual_id, funding)
+
+
+def on_payee_resume(ctx, me, virtual_id):
+    """The payee key asks about a channel that it was not told of: tell it again."""
+    funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
+    if funding is not None and funding.phase == "open":
+        tell_payee(ctx, me, virtual_id, funding)
 
 
 def tell_payee(ctx, me, virtual_id, funding):
@@ -116,24 +130,32 @@ def tell_payee(ctx, me, virtual_id, funding):
 
 
 def on_cancel_leg(ctx, me, message):
-    """The hub withdraws its offer, signing version 2 = (0, 0) first; countersign and forget the leg."""
+    """The hub withdraws its offer, signing version 2 = (0, 0) first; countersign and forget the leg.
+
+    Also for an offer that never came or that we refused: until both have signed, its number stays open at the hub.
+    """
+    nano = ctx.load(Nano, nano_key(message["channel"], message["nid"]))
+    if nano is None or nano.final() is None:
+        nano = _cancel(ctx, me, message, nano)
+    body = {"channel": nano.channel_id, "nid": nano.nid, "version": 2, "signature": nano.final().alice}
+    me.reply(ctx, message, "LegSigned", body)
+
+
+def _cancel(ctx, me, message, nano):
     virtual_id = message["virtual"]
+    basic = load_basic(ctx, message["channel"])
+    require_memory(basic)
+    if nano is None:
+        basic, nano = new_leg(ctx, basic, virtual_id, message["nid"], PAYEE_LEG)
     funding = ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id))
-    if funding is None:
-        raise PeerError("virtual.unknown", "no leg was signed for this offer")
-    nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
-    if funding.phase != "cancelled":
+    if funding is not None and funding.nid_b == nano.nid:
         phase = advance(PAYEE_MEMBER, funding.phase, "CancelLeg")
-        basic = load_basic(ctx, nano.channel_id)
-        second = Version(2, 0, 0, None, None)
-        check_signature(ctx, basic, nano, second, BOB, message["signature"])
-        second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)), bob=message["signature"])
-        basic, nano = put_version(ctx, basic, nano, second)
         ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding.replace(phase=phase))
         ctx.settled(PAYEE_MEMBER, virtual_id)
-    if nano is not None:
-        body = {"channel": nano.channel_id, "nid": nano.nid, "version": 2, "signature": nano.final().alice}
-        me.reply(ctx, message, "LegSigned", body)
+    second = Version(2, 0, 0, None, None)
+    check_signature(ctx, basic, nano, second, BOB, message["signature"])
+    second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)), bob=message["signature"])
+    return put_version(ctx, basic, nano, second)[1]
 
 
 def keep_evidence(ctx, virtual_id, evidence):
@@ -160,14 +182,20 @@ def on_close_leg(ctx, me, message):
         raise PeerError("close.signature", "the close is not signed by the payee key")
     if funding.phase == "closing":
         return
-    phase = advance(PAYEE_MEMBER, funding.phase, "CloseLeg")
     funding = funding.replace(
         forward=_best(ctx, params.payer, virtual_id, funding.forward, message["forward"]),
         backward=_best(ctx, params.payee, virtual_id, funding.backward, message["backward"]),
-        finish=message["signature"], phase=phase,
+        finish=message["signature"],
     )  # fmt: skip
+    _close(ctx, me, virtual_id, funding)
+
+
+def _close(ctx, me, virtual_id, funding):
+    """Sign νb version 2 for the best evidence on record and ask the hub to pay."""
+    params = funding.params
+    funding = funding.replace(phase=advance(PAYEE_MEMBER, funding.phase, "CloseLeg"))
     basic = load_basic(ctx, params.payee_channel)
-    require_usable(ctx, basic)
+    require_usable(ctx, basic, params.window)
     nano = ctx.load(Nano, nano_key(params.payee_channel, funding.nid_b))
     alice, bob = leg_final(PAYEE_LEG, _net(params, funding))
     second = Version(2, alice, bob, None, None)
@@ -237,8 +265,25 @@ def _tell_paid(ctx, me, funding, message):
         me.send(ctx, funding.params.payee, "LegClosed", body, request_id("CloseLeg", virtual_id))
 
 
+def watch_end(ctx, virtual_id, funding):
+    """Wake up when nobody may pay any more and half of the window is left to settle."""
+    end_s = funding.params.validity + funding.params.window // 2
+    ctx.view.put(b"~w" + funding_key(PAYEE_MEMBER, virtual_id), (end_s * 1000).to_bytes(8, "big") + b"\x00")
+
+
+def _end(ctx, me, virtual_id, funding):
+    """Close a leg whose payee is gone, for the best evidence that passed here: its time is over (R14)."""
+    if ctx.now >= funding.params.validity + funding.params.window // 2:
+        _close(ctx, me, virtual_id, funding)
+    else:
+        watch_end(ctx, virtual_id, funding)
+
+
 def repeat(ctx, me, virtual_id, funding):
-    """Repeat what this side last said and the hub has not answered."""
+    """Repeat what this side last said and the hub has not answered; close what its payee has left open."""
+    if funding.phase == "open":
+        _end(ctx, me, virtual_id, funding)
+        return
     if funding.phase == "signed":
         nano = ctx.load(Nano, nano_key(funding.params.payee_channel, funding.nid_b))
         body = {"channel": nano.channel_id, "nid": nano.nid, "version": 1, "signature": nano.find(1).alice}

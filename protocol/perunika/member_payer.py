@@ -3,7 +3,7 @@
 from perunika.basic import pay_basic, send_voucher
 from perunika.context import request_id
 from perunika.crypto import verify
-from perunika.errors import LocalError, PeerError
+from perunika.errors import PeerError
 from perunika.evidence import check_evidence
 from perunika.fees import check_capacity, virtual_fee
 from perunika.ledger import (
@@ -15,6 +15,7 @@ from perunika.ledger import (
     load_basic,
     new_leg,
     put_version,
+    require_memory,
     require_usable,
 )
 from perunika.messages import Message
@@ -30,8 +31,10 @@ from perunika.records import (
     funding_key,
     nano_key,
 )
-from perunika.structs import PAYER_LEG, virtual_salt
-from perunika.value import AMOUNT_MAX
+from perunika.structs import PAYER_LEG, Proposal, virtual_salt
+from perunika.value import AMOUNT_MAX, clip_text
+
+CLOCK_SLACK_S = 120  # the hub's clock may be this far behind ours when it counts the days of its fee
 
 
 def on_allowed(ctx, me, payer, limit, max_fee, paused=0):
@@ -56,7 +59,7 @@ def on_allowance_request(ctx, me, message):
         _answer_again(ctx, me, message, virtual_id, known)
         return
     basic = load_basic(ctx, params.payer_channel)
-    require_usable(ctx, basic)
+    require_usable(ctx, basic, params.window)
     if not verify(virtual_id, message["signature"], params.payer):
         raise PeerError("allowance.signature", "the request is not signed by the payer key")
     fee = _check_request(ctx, me, params, message)
@@ -83,12 +86,14 @@ def _check_request(ctx, me, params, message):
         raise PeerError("virtual.salt", "the salt is not made of both sides' random bytes")
     if params.payer_channel == params.payee_channel:
         raise PeerError("virtual.loop", "payer and payee have the same basic channel")
+    if params.payee_capacity > params.payer_capacity:
+        raise PeerError("virtual.refund", "more could be paid back than paid")
     if not policy.min_window_s <= params.window <= policy.max_window_s:
         raise PeerError("virtual.window", "window of %d s is outside our limits" % params.window)
     if not ctx.now < params.validity <= ctx.now + policy.max_validity_s:
         raise PeerError("virtual.validity", "validity %d is not within %d s" % (params.validity, policy.max_validity_s))
     check_capacity(policy.fees, params.payer_capacity)
-    fee = virtual_fee(policy.fees, params.payer_capacity, params.validity, ctx.now)
+    fee = virtual_fee(policy.fees, params.payer_capacity, params.validity, ctx.now - CLOCK_SLACK_S)
     allowance = ctx.load(Allowance, allowance_key(params.payer))
     if allowance is None or allowance.paused:
         raise PeerError("allowance.none", "this payer key has no allowance here", "ask the owner: gateway allow")
@@ -156,8 +161,8 @@ def on_virtual_opened(ctx, me, message):
     """The hub countersigned νa: the channel stands. Pay the fee, tell the payer."""
     virtual_id = message["virtual"]
     funding = ctx.load(Funding, funding_key(PAYER_MEMBER, virtual_id))
-    if funding.phase == "open":
-        return
+    if funding.phase not in ("asked", "refused"):
+        return  # a repetition
     phase = advance(PAYER_MEMBER, funding.phase, "VirtualOpened")
     params = funding.params
     basic = load_basic(ctx, params.payer_channel)
@@ -194,8 +199,8 @@ def on_not_ok(ctx, me, message):
     else:
         phase = advance(PAYER_MEMBER, funding.phase, "NotOk")
         nano = _sign_refusal(ctx, me, basic, funding, message["signature"])
-        reason = "%s:%s" % (message["code"], message["text"])
-        funding = funding.replace(phase=phase, reason=reason[:200])
+        reason = clip_text("%s:%s" % (message["code"], message["text"]), 200)
+        funding = funding.replace(phase=phase, reason=reason)
         ctx.save(funding_key(PAYER_MEMBER, virtual_id), funding)
         _change_allowance(ctx, params.payer, -params.payer_capacity)
         ctx.settled(PAYER_MEMBER, virtual_id)
@@ -228,15 +233,21 @@ def on_collect(ctx, me, message):
             me.reply(ctx, message, "Collected", {"virtual": virtual_id, "signature": version.alice})
         return
     later = message["signature"] is None  # two-way, or below the hub's floor: the hub signs after both members (R10)
+    if later and message["proposal"] is None:
+        raise PeerError("leg.proposal", "this request is not signed by our hub")
     phase = advance(PAYER_MEMBER, funding.phase, "CollectLater" if later else "Collect")
     basic = load_basic(ctx, params.payer_channel)
     net = _collect_net(ctx, params, virtual_id, message, funding)
     alice, bob = leg_final(PAYER_LEG, net)
     second = Version(2, alice, bob, None, None)
-    if not later:
+    if later:
+        proposal = Proposal(nano.channel_id, nano.nid, 2, virtual_id, net)
+        if not verify(proposal.digest(ctx.domain), message["proposal"], basic.params.bob):
+            raise PeerError("leg.proposal", "this request is not signed by our hub")
+    else:
         check_signature(ctx, basic, nano, second, BOB, message["signature"])
         second = second.replace(bob=message["signature"])
-    _require_signable(ctx, basic)
+    require_memory(basic)
     second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)))
     put_version(ctx, basic, nano, second)
     ctx.save(
@@ -248,9 +259,14 @@ def on_collect(ctx, me, message):
     ctx.notify("collected", virtual=virtual_id, amount=net)
 
 
-def _require_signable(ctx, basic):
-    if basic.frozen:
-        raise LocalError("channel.frozen", "memory of this channel was lost", "restore a second store first (R15)")
+def keep_refund(ctx, virtual_id, evidence):
+    """Keep a payment from payee to payer: at the close it may not be left out (R10)."""
+    funding = ctx.load(Funding, funding_key(PAYER_MEMBER, virtual_id))
+    if funding is None or funding.phase != "open" or not funding.params.payee_capacity:
+        return
+    if evidence.amount > (funding.backward.amount if funding.backward is not None else 0):
+        check_evidence(ctx.domain, funding.params.payee, virtual_id, evidence)
+        ctx.save(funding_key(PAYER_MEMBER, virtual_id), funding.replace(backward=evidence))
 
 
 def _collect_net(ctx, params, virtual_id, message, funding):

@@ -6,10 +6,11 @@ overlay first and acts on the effects afterwards. A message that is refused leav
 
 from perunika.context import Context, Notify, Send
 from perunika.errors import LocalError, PeerError, PerunikaError
-from perunika.messages import Message, decode
+from perunika.messages import Message, decode, peek_header
 from perunika.phases import WAITING
 from perunika.records import HUB, PAYEE, PAYER, Funding, Stream, load
 from perunika.store import Overlay
+from perunika.value import clip_text
 
 MAX_INNER = 64  # messages between endpoints of one party that a single step may cause
 MAX_BYTES = 2048
@@ -29,8 +30,18 @@ class Party:
         try:
             message = decode(raw, MAX_BYTES)
         except PeerError as error:
-            return [Notify("refused message", {"code": error.code, "text": error.text})]
+            return self._undecodable(raw, error)
         return self.deliver(view, message, now_ms, random)
+
+    def _undecodable(self, raw, error):
+        """Answer what is no message of ours with an ``Error``, if its header at least is one; else only a notice."""
+        try:
+            number, request_id, to, sender = peek_header(raw)
+        except PeerError:
+            number, request_id, to, sender = 0, None, None, None
+        about = Message("type %d" % number, {}, request_id, to, sender)
+        effects = self._refusal(about, error)
+        return effects if number and to in self.endpoints else effects[:1]
 
     def deliver(self, view, message, now_ms, random):
         """Take one decoded message; see ``receive``."""
@@ -94,9 +105,9 @@ class Party:
             "fault": error.fault,
         })]  # fmt: skip
         if message.sender is not None and message.name != "Error":
-            body = {"code": error.code[:40], "text": error.text[:150]}
+            body = {"code": clip_text(error.code, 40), "text": clip_text(error.text, 150)}
             if error.hint:
-                body["hint"] = error.hint[:150]
+                body["hint"] = clip_text(error.hint, 150)
             answer = Message("Error", body, message.request_id, message.sender, message.to)
             effects.append(Send(message.sender, answer))
         return effects

@@ -17,10 +17,10 @@ from perunika.payee_opening import (
     on_virtual_opened,
     repeat_opening,
 )
-from perunika.payee_payments import on_tick_chain, on_tick_message, on_voucher
-from perunika.payer import find_stream
+from perunika.payee_payments import on_tick_chain, on_tick_message, on_voucher, take_evidence
 from perunika.phases import advance
 from perunika.records import PAYEE, Stream, stream_key
+from perunika.streams import find_stream
 from perunika.structs import PAYEE_LEG, Finish, Nanocontract
 
 CLOSE_BEFORE_S = 30  # stop and close this long before the validity ends (R14)
@@ -38,6 +38,8 @@ def serve(ctx, me, virtual, units=1):
     stream = ctx.load(Stream, stream_key(PAYEE, virtual))
     if stream is None or stream.phase != "serving":
         raise LocalError("unpaid", "this channel is not being served")
+    if type(units) is not int or units < 1:
+        raise LocalError("value.range", "units are counted from 1: %s" % units)
     if ctx.now >= stream.params.validity:
         raise LocalError("expired", "the channel ended at %d" % stream.params.validity)
     if stream.served + units > entitled_units(me.policy, stream):
@@ -54,8 +56,11 @@ def serve(ctx, me, virtual, units=1):
 def refund(ctx, me, virtual, amount):
     """Two-way: pay ``amount`` wei back to the payer, for instance for a minute that was not served."""
     virtual, stream = find_stream(ctx, PAYEE, virtual)
+    if stream.phase != "serving":
+        raise LocalError("refund.phase", "this channel is not being served (R18)")
     back = stream.backward.amount if stream.backward is not None else 0
-    if back + amount > stream.params.payee_capacity + stream.paid() or not stream.params.payee_capacity:
+    allowed = stream.params.payee_capacity + stream.paid() - back if stream.params.payee_capacity else 0
+    if not 0 < amount <= allowed:
         raise LocalError("refund.capacity", "the channel allows no refund of %d wei" % amount)
     evidence = sign_voucher(ctx.domain, me.key, virtual, back + amount)
     ctx.save(stream_key(PAYEE, virtual), stream.replace(backward=evidence))
@@ -68,6 +73,8 @@ def on_close_request(ctx, me, message):
     virtual_id, stream = find_stream(ctx, PAYEE, message["virtual"])
     if not verify(Finish(virtual_id).digest(ctx.domain), message["signature"], stream.params.payer):
         raise PeerError("close.signature", "the close is not signed by the payer")
+    if message["forward"] is not None and stream.phase == "serving" and message["forward"].amount > stream.paid():
+        stream = take_evidence(ctx, virtual_id, stream, message["forward"])
     if message.request_id is not None and message.sender is not None:
         stream = stream.replace(request=message.request_id)
         ctx.save(stream_key(PAYEE, virtual_id), stream)
@@ -93,11 +100,15 @@ def repeat(ctx, me, virtual_id, stream):
     if stream.phase == "opened":
         repeat_opening(ctx, me, virtual_id, stream)
     elif stream.phase == "stopped":
+        finish = Finish(virtual_id)
+        signature = me.key.sign(finish.digest(ctx.domain))
         body = {
-            "virtual": virtual_id, "signature": me.key.sign(Finish(virtual_id).digest(ctx.domain)),
-            "forward": stream.forward, "backward": stream.backward,
+            "virtual": virtual_id, "signature": signature, "forward": stream.forward, "backward": stream.backward,
         }  # fmt: skip
         me.send(ctx, me.policy.member, "CloseLeg", body, request_id("CloseLeg", virtual_id))
+        if stream.request is None:  # the payer has not asked for the end: it must stop paying
+            said = {"finish": finish, "signature": signature}
+            me.send(ctx, stream.params.payer, "Finish", said, request_id("Finish", virtual_id))
 
 
 def on_leg_closed(ctx, me, message):

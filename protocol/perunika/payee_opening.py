@@ -5,10 +5,10 @@ from perunika.crypto import verify
 from perunika.errors import PeerError
 from perunika.ledger import leg_blocked
 from perunika.messages import Message
-from perunika.payer import handle_key
 from perunika.phases import advance
 from perunika.policies import AHEAD_S
 from perunika.records import OPEN, PAYEE, Stream, load, stream_key
+from perunika.streams import handle_key
 from perunika.structs import PAYEE_LEG, Nanocontract, Ready, Terms, virtual_salt
 from perunika.value import Value
 
@@ -157,6 +157,8 @@ def on_ready_request(ctx, me, message):
     elif message.request_id is not None and message.sender is not None:
         if len(ctx.view.scan(b"~r")) < MAX_OFFERS:
             ctx.view.put(b"~r" + virtual_id, message.request_id + message.sender)
+        if stream is None:  # our member may have told us and the message was lost
+            me.send(ctx, me.policy.member, "Resume", {"id": virtual_id}, request_id("Resume", virtual_id))
 
 
 def on_resume(ctx, me, message):

@@ -3,20 +3,25 @@
 from perunika.crypto import sha256
 from perunika.errors import PeerError
 from perunika.evidence import TICKS_MAX, TickEvidence, VoucherEvidence, check_evidence
-from perunika.payer import find_stream
 from perunika.records import PAYEE, stream_key
+from perunika.streams import find_stream
 
 
 def on_voucher(ctx, me, message):
     """Check, store and acknowledge a voucher; one message, one signature, one unsigned answer."""
     virtual_id, stream = find_stream(ctx, PAYEE, message["id"])
     if message["amount"] > stream.paid():
-        _require_open(ctx, stream)
         evidence = VoucherEvidence(message["amount"], message["signature"])
-        _check_capacity(stream, evidence.amount)
-        check_evidence(ctx.domain, stream.params.payer, virtual_id, evidence)
-        stream = _take(ctx, virtual_id, stream, evidence)
+        stream = take_evidence(ctx, virtual_id, stream, evidence)
     _acknowledge(ctx, me, message, stream)
+
+
+def take_evidence(ctx, virtual_id, stream, evidence):
+    """Check and store evidence of a larger payment; returns the saved stream or raises ``PeerError``."""
+    _require_open(ctx, stream)
+    _check_capacity(stream, evidence.amount)
+    check_evidence(ctx.domain, stream.params.payer, virtual_id, evidence)
+    return _take(ctx, virtual_id, stream, evidence)
 
 
 def _require_open(ctx, stream):

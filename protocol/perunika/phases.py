@@ -10,10 +10,10 @@ ROLE_NAMES = ("payer", "payee", "payer's member", "payee's member", "hub")
 
 TRANSITIONS = {
     PAYER: {
-        "requested": {"VirtualOpened": "opened", "NotOk": "refused", "time-out": "refused"},
-        "opened": {"Ready": "paying", "CloseRequest": "closing", "Resumed": "paying"},
+        "requested": {"VirtualOpened": "opened", "NotOk": "refused", "Resumed": "paying", "time-out": "refused"},
+        "opened": {"Ready": "paying", "CloseRequest": "closing", "Resumed": "paying", "time-out": "closed"},
         "paying": {"CloseRequest": "closing"},
-        "closing": {"LegClosed": "closed"},
+        "closing": {"LegClosed": "closed", "time-out": "closed"},
     },
     PAYEE: {
         "opened": {"ChainView": "serving", "close": "stopped"},
@@ -44,7 +44,7 @@ WAITING = {
     PAYER: ("requested", "opened", "closing"),
     PAYEE: ("opened", "stopped"),
     PAYER_MEMBER: ("asked",),
-    PAYEE_MEMBER: ("signed", "closing"),
+    PAYEE_MEMBER: ("signed", "open", "closing"),
     HUB: ("offered", "refusing", "netting", "paid"),
 }
 
