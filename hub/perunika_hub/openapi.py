@@ -1,5 +1,7 @@
 """The OpenAPI 3.1 document of the hub's HTTP interface; docs/openapi/hub.json is its committed copy."""
 
+import json
+import sys
 from typing import Any
 
 Json = dict[str, Any]
@@ -247,3 +249,7 @@ def document() -> Json:
             "securitySchemes": {"adminToken": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), indent=2) + "\n")

@@ -322,9 +322,7 @@ class Person:
                  "hub_deposit": str(hub_wei), "challenge_duration_s": WINDOW_S}  # fmt: skip
         quote = await hub.post("/v1/quotes", asked | more)
         fields = [quote["params"][name] for name, _ in BasicParams.FIELDS]
-        self.params = BasicParams(
-            *[bytes.fromhex(value[2:]) if isinstance(value, str) else value for value in fields]
-        )
+        self.params = BasicParams(*[bytes.fromhex(value[2:]) if isinstance(value, str) else value for value in fields])
         assert quote["channel"] == hexed(self.channel_id)
         self.request("adopt", params=self.params)
         signature = bytes.fromhex(quote["signature"][2:])

@@ -1,7 +1,5 @@
 """The life of a channel with the hub as a process: quote, confirmations, virtual channels, kill -9, the books."""
 
-import asyncio
-
 from perunika.ledger import free_cash
 from perunika_host.chain_actions import ChainActions
 from tests.hub.cast import ETHER, Person, hexed, paid, pay
@@ -56,7 +54,8 @@ def test_a_reorganised_opening_never_counts(stage, hub, play):
 def test_virtual_channels_open_pay_close_collect_and_fold(stage, hub, play):
     async def scene():
         async with Person(stage, "m0", "meter") as shop, Person(stage, "m1", "purse") as buyer:
-            await asyncio.gather(shop.open(hub), buyer.open(hub))
+            await shop.open(hub)
+            await buyer.open(hub)
             shop.be_payee()
             buyer.be_payer()
             for round_number in (1, 2):
@@ -85,7 +84,8 @@ def test_virtual_channels_open_pay_close_collect_and_fold(stage, hub, play):
 def test_kill_9_in_the_middle_of_opening_and_closing_goes_on_after_the_restart(stage, hub, play):
     async def scene():
         async with Person(stage, "m0", "meter") as shop, Person(stage, "m1", "purse") as buyer:
-            await asyncio.gather(shop.open(hub), buyer.open(hub))
+            await shop.open(hub)
+            await buyer.open(hub)
             shop.be_payee()
             buyer.be_payer()
             buyer.peer, shop.peer = shop, buyer

@@ -3,6 +3,7 @@
 import asyncio
 
 from perunika_host.chain_actions import ChainActions
+from perunika_host.chain_calls import Closing
 from tests.hub.cast import ETHER, Person, hexed
 
 
@@ -108,8 +109,6 @@ def test_a_close_that_a_member_sent_itself_costs_the_hub_nothing(stage, make_hub
             await person.close_channel(hub)
             basic, nonce = person.record(), gas_nonce(stage)
             async with await stage.chain() as chain:
-                from perunika_host.chain_calls import Closing
-
                 closing = Closing(basic.params, basic.close.net, basic.close.valid_until, basic.close_alice,
                                   basic.close_bob)  # fmt: skip
                 await ChainActions(chain, stage.account(3), 20).close(closing)
@@ -184,7 +183,7 @@ def test_closed_slots_are_swept_when_their_id_cannot_be_opened_any_more(stage, m
             async with asyncio.timeout(15):
                 while await status_of(stage, person) != 0:
                     await asyncio.sleep(0.05)
-            books = await hub.get("/v1/books")
+            books = await hub.until("/v1/books", lambda books: len(books["transactions"]) == 2)
             assert [each["kind"] for each in books["transactions"]] == ["close", "sweep"]
 
     play(scene())
