@@ -22,7 +22,7 @@ PIN_DIGITS = 10
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What a paying board is allowed, in wei; ``channel`` is its ``own``, or that of the member that grants it money."""
+    """What a paying board is allowed, in wei; ``channel`` is its ``own`` or that of the member that grants it money."""
 
     payee: bytes
     budget_wei: int

@@ -9,9 +9,11 @@ from typing import NoReturn
 
 import perunika_device
 from perunika.errors import LocalError
-from perunika_cli.stack.micropython import BOARD_HEAP_BYTES, board_process
+from perunika_cli.stack.micropython import board_process
 
 ADDRESSES_TIMEOUT_S = 60.0
+# More than a board has: this is provisioning, here, from sources that a board gets precompiled.
+ADDRESSES_HEAP_BYTES = 2**20
 ROLES = ("member", "payer", "payee")
 
 
@@ -30,7 +32,7 @@ def read_addresses(path: Path) -> dict[str, str]:
 
     Raises LocalError with what the board has said.
     """
-    argv, environment = _command([path, "--addresses"], BOARD_HEAP_BYTES)
+    argv, environment = _command([path, "--addresses"], ADDRESSES_HEAP_BYTES)
     try:
         done = subprocess.run(
             argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ADDRESSES_TIMEOUT_S

@@ -20,7 +20,7 @@ from perunika_cli.provision import (
     write_config,
 )
 from perunika_cli.services import account, hub_chain, hub_config
-from perunika_host.chain_actions import ChainActions
+from perunika_host.chain_actions import ChainActions, deploy
 from perunika_host.chain_sender import Call, Receipt
 from perunika_host.config import parse_overrides
 from perunika_host.config_template import write_template
@@ -28,7 +28,6 @@ from perunika_host.keystore import Key, keystore_address
 from perunika_host.rpc import Rpc
 from perunika_host.units import format_duration, format_ether
 from perunika_hub.config import HubConfig
-from perunika_hub.first_start import deploy_contract, prepare
 
 DEVELOPMENT_CHAINS = (1337, 31337)
 NOWHERE = "0x" + "00" * 20
@@ -85,8 +84,8 @@ async def _deploy(url: str, key: Key, windows: tuple[int, int], agreed: bool) ->
         if chain_id not in DEVELOPMENT_CHAINS and not agreed:
             text = f"chain {chain_id} is no development chain"
             raise LocalError("deploy.public", text, "use the contract that is there, or insist with --yes")
-    contract, receipt = await deploy_contract(url, key.account, *windows)
-    return contract, chain_id, receipt
+        contract, receipt = await deploy(rpc, key.account, *windows)
+        return contract, chain_id, receipt
 
 
 def receipt_fields(receipt: Receipt) -> dict[str, object]:
@@ -120,11 +119,14 @@ async def _fund(
     config: HubConfig, key: Key, hub: bytes, gas: bytes, amount_wei: int, gas_wei: int
 ) -> tuple[list[tuple[str, Receipt]], int]:
     async with await hub_chain(config) as chain:
-        done = await prepare(chain, key.account, hub, amount_wei)
-        receipts = [("setOperator", done.grant), ("deposit", done.deposit)]
+        actions, done = ChainActions(chain, key.account), []
+        if not await chain.is_operator(key.address, hub):
+            done.append(("setOperator", await actions.set_operator(hub)))
+        if amount_wei:
+            done.append(("deposit", await actions.deposit(key.address, amount_wei)))
         if gas_wei:
-            receipts.append(("gas money", await transfer(ChainActions(chain, key.account), gas, gas_wei)))
-        return [(kind, receipt) for kind, receipt in receipts if receipt is not None], done.vault_wei
+            done.append(("gas money", await transfer(actions, gas, gas_wei)))
+        return done, await chain.vault_wei(key.address)
 
 
 async def transfer(actions: ChainActions, to: bytes, amount_wei: int) -> Receipt:

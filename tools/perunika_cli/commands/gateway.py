@@ -132,9 +132,9 @@ ended.""",
     ),
     (
         Example(
-            "perunika gateway close $STREAM --config shop/gateway.toml", "end a stream that the shop's meter sells"
+            "perunika gateway close $STREAM --config shop/gateway.toml", "end a stream of the shop's meter"
         ),
-        Example("perunika gateway close $CHANNEL --channel", "leave the hub"),
+        Example("perunika gateway close $CHANNEL --channel --config shop/gateway.toml", "leave the hub"),
     ),
 )
 COMMAND = Command(
