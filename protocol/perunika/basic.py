@@ -175,9 +175,9 @@ def apply_checkpoint(ctx, basic, checkpoint, alice, bob):
     for nano in live_nanos(ctx, checkpoint.channel_id):
         if covered(checkpoint, nano.nid):
             # Hub: a refusal in here may lack the answer that the checkpoint's signature implies; it holds nothing.
-            alice, bob = held(nano)
-            held_alice -= alice
-            held_bob -= bob
+            of_alice, of_bob = held(nano)
+            held_alice -= of_alice
+            held_bob -= of_bob
             ctx.view.delete(nano_key(nano.channel_id, nano.nid))
     floor = checkpoint.floor
     basic = basic.replace(

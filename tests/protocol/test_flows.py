@@ -66,3 +66,20 @@ def test_pay_per_second_close_and_collect():
     free = free_cash(world.hub.load(Basic, basic_key(world.ids["device1"])))
     assert free == (10**6 - 1000 - fee, 2 * 10**6 + 1000 + fee)
     assert free_cash(world.hub.load(Basic, basic_key(world.ids["shop"]))) == (10**6 + 1000, 2 * 10**6 - 1000)
+
+
+def test_a_checkpoint_keeps_both_signatures_and_lets_go_of_what_it_retires():
+    world = World(checkpoint_every=1)
+    opened(world)
+    vid = stream(world.shop, PAYEE).params.digest(world.hub.party.domain)
+    world.shop.request(world.a["meter"], "serve", virtual=vid)
+    world.run(1)
+    world.device1.request(world.a["payer1"], "close", virtual_id=vid)
+    world.run(3)
+    for name, node in (("shop", world.shop), ("device1", world.device1)):
+        mine, hubs = node.load(Basic, basic_key(world.ids[name])), world.hub.load(Basic, basic_key(world.ids[name]))
+        assert mine.checkpoint == hubs.checkpoint and mine.checkpoint.net != 0
+        assert (mine.checkpoint_alice, mine.checkpoint_bob) == (hubs.checkpoint_alice, hubs.checkpoint_bob)
+        assert len(mine.checkpoint_alice) == len(mine.checkpoint_bob) == 65
+        assert (hubs.held_alice, hubs.held_bob) == (0, 0)
+        assert not node.store.scan(b"n" + world.ids[name])
