@@ -60,7 +60,7 @@ TABLE = (
     "Ready ready Ready,signature signature",  # 13
     "Voucher id route,amount amount,signature signature",  # 14
     "TickChain id route,base amount,unit amount,length uint32,root bytes32,signature signature",  # 15
-    "Tick id route,k uint32,tick bytes32",  # 16
+    "Tick id route,k uint16,tick bytes32",  # 16
     "Ack id route,amount amount,served uint64?",  # 17
     "WantVoucher id route,amount amount",  # 18
     "CloseRequest virtual bytes32,signature signature,forward Evidence?",  # 19

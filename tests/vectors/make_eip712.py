@@ -38,6 +38,7 @@ TYPES = {
     "uint64 block,uint64 time,bytes32 nonce",
     "Reading": "address device,uint64 sequence,uint64 time,bytes32 kind,int256 value,int8 exponent",
     "Receipt": "bytes32 channelId,bytes32 registerHash,uint64 until",
+    "Proposal": "bytes32 channelId,uint64 nid,uint64 version,bytes32 virtualId,int128 net",
 }
 POSTED_MAX = (1 << 96) - 1  # amounts are bounded by this when posted
 
