@@ -28,7 +28,12 @@ class Shell:
         (programs / "perunika").write_text(PROGRAM)
         (programs / "perunika").chmod(0o755)
         path = os.pathsep.join([str(programs), os.environ["PATH"]])
-        self.environment = {"PATH": path, "PYTHONPATH": os.pathsep.join(SOURCES), "HOME": str(directory), "LANG": "C.UTF-8"}
+        self.environment = {
+            "PATH": path,
+            "PYTHONPATH": os.pathsep.join(SOURCES),
+            "HOME": str(directory),
+            "LANG": "C.UTF-8",
+        }
         self._count = 0
 
     def run(self, line: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]":

@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perunika_cli.command import Example
 from perunika_cli.main import WORDS, load_command
+from tests.cli.terminal import ENTER_SCREEN, LEAVE_SCREEN, SHOW_CURSOR, Terminal
 from tests.cli.town import Town, fresh_address
 
 Hook = Callable[[Town], None]
@@ -22,9 +22,7 @@ OWN_WORLD = ("demo",)
 def all_examples() -> dict[str, Example]:
     """Return every example by its line."""
     commands = [load_command(word) for word in WORDS if word not in OWN_WORLD]
-    return {
-        example.line: example for command in commands for _, each in command.walk() for example in each.examples
-    }
+    return {example.line: example for command in commands for _, each in command.walk() for example in each.examples}
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,9 @@ def shop_sells(town: Town, _: str) -> None:
 
 def before_quote(town: Town) -> None:
     """The broker's operator makes users for all; the hub learns about the shop's devices and starts again."""
-    addresses = {name: town.shell.json(f"perunika device addresses {name}") for name in ("pump-1", "pump-2", "sensor-1")}
+    addresses = {
+        name: town.shell.json(f"perunika device addresses {name}") for name in ("pump-1", "pump-2", "sensor-1")
+    }
     devices = [addresses["pump-1"]["payer"], addresses["pump-2"]["payer"], addresses["sensor-1"]["payee"]]
     members = [town.address(f"{name}/keys/member.json") for name in ("gateway", "shop")]
     members.append(addresses["pump-2"]["member"])
@@ -168,6 +168,38 @@ def documents_show_money(town: Town, said: str) -> None:
     stream = town.shell.environment["STREAM"]
     paid = [int(row["paid_wei"]) for look in looks for row in look["streams"] if row["virtual"] == stream]
     assert paid == sorted(paid) and paid[-1] > 0 and paid[0] % (2 * 10**9) == 0
+
+
+def follow_on_terminal(town: Town) -> None:
+    """The live view redraws itself, follows the window's size, and Ctrl-C ends it and nothing else."""
+    line = "perunika gateway streams --config shop/gateway.toml --live --every 300ms"
+    terminal = Terminal(town.shell, line, columns=110, rows=20)
+    terminal.read_until(lambda: len(terminal.frames()) > 8, 20)
+    assert ENTER_SCREEN in terminal.raw
+    first, later = terminal.frames()[1], terminal.frames()[7]
+    assert first[0].startswith("streams at http://127.0.0.1:")
+    assert [word for word in first[2].split() if word != "with"] == [
+        "stream", "role", "status", "paid", "rate/s", "balance", "exposure",
+    ]  # fmt: skip
+    assert paid_gwei(later) > paid_gwei(first) > 0
+    assert any("Ctrl-C" in part for part in later)
+    seen = len(terminal.frames())
+    terminal.resize(columns=64, rows=12)
+    terminal.read_until(lambda: len(terminal.frames()) > seen + 3, 20)
+    small = terminal.frames()[-2]
+    assert len(small) <= 12 and max(len(part) for part in small) <= 64 and small[0].startswith("streams at")
+    terminal.type("\x03")
+    assert terminal.status() == 130
+    assert terminal.raw.rindex(LEAVE_SCREEN) > terminal.raw.rindex(ENTER_SCREEN) and SHOW_CURSOR in terminal.raw
+    assert town.running["perunika device run pump-2 --json"].running
+
+
+def paid_gwei(frame: list[str]) -> float:
+    """Return what the frame shows as paid in the stream that is open."""
+    row = next(part for part in frame if " open " in part)
+    match = re.search(r" open +([0-9.]+) gwei", row)
+    assert match is not None, frame
+    return float(match[1])
 
 
 def stream_ends(town: Town, _: str) -> None:
@@ -259,7 +291,7 @@ WALK = (
         "perunika gateway streams --config shop/gateway.toml --live --every 500ms --for 2s --json",
         check=documents_show_money,
     ),
-    Step("perunika gateway close $STREAM --config shop/gateway.toml", check=stream_ends),
+    Step("perunika gateway close $STREAM --config shop/gateway.toml", follow_on_terminal, stream_ends),
     Step("perunika device run sensor-1 --json"),
     Step("perunika gateway books", check=says(r"spent +[1-9][0-9.]* gwei")),
     Step("perunika hub channels", check=says(r"0x[0-9a-f]{64}.* open ")),

@@ -104,7 +104,8 @@ and the highest fee of an opening. The same command changes it; --pause stops ne
 ALLOWANCES = Command(
     "allowances",
     "list what devices may spend",
-    """Lists the allowances that this gateway has given to devices, by `gateway allow` or in its configuration.""",
+    """Lists the allowances that this gateway has given to devices, by `gateway allow` or in its configuration,
+with what is used of them. What a closed virtual channel did not spend is free again.""",
     run_allowances,
     GATEWAY_API,
     (Example("perunika gateway allowances", "all of them"),),

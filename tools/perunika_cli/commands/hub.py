@@ -105,7 +105,7 @@ BOOKS = Command(
     "books",
     "fees earned, money moved, gas spent",
     """Shows what the hub has earned in fees, paid to payees and collected from payers, what lies in its vault and
-channels, and what its transactions have cost.""",
+channels, and what its transactions have cost. Each figure can be compared with the chain.""",
     run_books,
     HUB_API,
     (Example("perunika hub books", "since the hub's first start"),),
