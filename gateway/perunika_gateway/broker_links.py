@@ -26,11 +26,11 @@ class BrokerLinks:
         self._member = member
         self._devices = devices
         self._shown = b""
-        name = "gateway-" + member.hex()
-        self.hub = MqttLink(_settings(config.hub, name, hub_topic(member, "availability")))
+        # Two client ids: site and hub may be listeners of one broker, where the same id would be one session.
+        self.hub = MqttLink(_settings(config.hub, "member-" + member.hex(), hub_topic(member, "availability")))
         self.site: MqttLink | None = None
         if config.site.host is not None:
-            self.site = MqttLink(_settings(config.site, name, self._topic(member, "availability")))
+            self.site = MqttLink(_settings(config.site, "gateway-" + member.hex(), self._topic(member, "availability")))
 
     def _topic(self, device: bytes, end: str) -> str:
         return site_topic(self._config.name, device, end)

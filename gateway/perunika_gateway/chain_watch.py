@@ -50,8 +50,9 @@ class ChainWatch:
             try:
                 await self._follow()
             except PerunikaError as error:
+                if str(error) != str(self._error):
+                    log.warning("%s", error)
                 self._error = error
-                log.warning("%s", error)
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:

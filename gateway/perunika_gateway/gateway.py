@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Any
@@ -14,12 +15,13 @@ from perunika.member import Member
 from perunika.messages import Message, encode
 from perunika.party import Party
 from perunika.payee import Payee
-from perunika.records import Basic, Funding, basic_key, funding_key, load
+from perunika.records import PAYEE_MEMBER, PAYER_MEMBER, Basic, Funding, basic_key, funding_key, load
 from perunika_gateway.allowances import apply_allowances
 from perunika_gateway.broker_links import BrokerLinks
 from perunika_gateway.chain_watch import ChainWatch
 from perunika_gateway.config import GatewayConfig
 from perunika_gateway.devices import Devices
+from perunika_gateway.hub_terms import HubTerms
 from perunika_gateway.identity import Identity, load_identity
 from perunika_gateway.links import Links
 from perunika_gateway.memory_marker import MemoryMarker
@@ -38,6 +40,8 @@ from perunika_host.rpc import Rpc
 log = logging.getLogger("perunika.gateway")
 
 TICK_S = 1.0
+OVER_S = 600  # how long after its validity a channel's handle is remembered
+UNKNOWN_LIFE_S = 30 * 86400  # the same, for channels that neither end nor pass through ours
 QUIET = frozenset(("served", "paid", "unpaid"))
 
 
@@ -74,9 +78,10 @@ class Gateway:
         self.devices = Devices(config.device if config.site.host is not None else ())
         self.links = Links(self.shell.group, me.domain)
         self.readings = Readings(me.domain)
+        self.hub_terms = HubTerms(config)
         self.brokers = BrokerLinks(config, me.member.address, self.devices)
         self.relay = Relay(
-            me.own, self.devices, self.links, Payments(me.member.address, self.shell.request, self.shell.view),
+            me.own, self.devices, self.links, self._payments(),
             self.readings, self.shell.receive, self.brokers.to_device, self.brokers.to_hub,
         )  # fmt: skip
         self.chain = ChainWatch(
@@ -93,7 +98,13 @@ class Gateway:
         await self.shell.start()
         await self.brokers.start(self._stack, self.relay)
         self._spawn(self.chain.run())
+        self._spawn(self.hub_terms.run())
         await self._open_meter()
+
+    def _payments(self) -> Payments:
+        me = self.identity
+        payee = me.payee.address if me.payee is not None else None
+        return Payments(me.member.address, payee, self.shell.request, self.shell.view)
 
     def _endpoints(self) -> list[Endpoint]:
         me = self.identity
@@ -207,11 +218,13 @@ class Gateway:
             await self.brokers.to_hub(encode(hello))
 
     async def _forget_ended(self) -> None:
-        """Drop handles of channels that are over, one a second."""
-        view = self.shell.view()
+        """Drop handles of channels whose time is over, one a second; until then a late payer is told that it is."""
+        view, now_s = self.shell.view(), time.time()
         for link in self.links.all():
-            funding = next((f for f in (load(view, Funding, funding_key(r, link.virtual)) for r in (3, 2)) if f), None)
-            if funding is not None and funding.phase in ("paid", "collected", "cancelled", "refused"):
+            fundings = [load(view, Funding, funding_key(role, link.virtual)) for role in (PAYEE_MEMBER, PAYER_MEMBER)]
+            known = [each for each in fundings if each is not None]
+            ends_s = known[0].params.validity + OVER_S if known else link.noted_s + UNKNOWN_LIFE_S
+            if now_s > ends_s:
                 await self.links.forget(link.virtual)
                 return
 
@@ -221,6 +234,7 @@ class Gateway:
             "site": self.brokers.site.state.last_error if self.brokers.site else None,
             "hub": self.brokers.hub.state.last_error,
             "chain": self.chain.last_error,
+            "hub terms": self.hub_terms.problem,
         }
         return {
             "ok": not any(errors.values()),

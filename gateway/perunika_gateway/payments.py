@@ -20,17 +20,25 @@ View = Callable[[], Any]
 class Payments:
     """``keep`` stores what a payer signed for a seller whose member we are; see ``Relay``."""
 
-    def __init__(self, member: bytes, request: Request, view: View) -> None:
+    def __init__(self, member: bytes, payee: bytes | None, request: Request, view: View) -> None:
         self._member = member
+        self._payee = payee
         self._request = request
         self._view = view
         # payer -> (request id, payee): how the last payment from afar wants to be answered
         self._remote: OrderedDict[bytes, tuple[bytes | None, bytes]] = OrderedDict()
 
     async def keep(self, link: Link, message: Message) -> None:
-        """Verify and store a payment to a seller of ours. Raises PeerError when it is not valid: it does not go on."""
+        """Verify and store a payment to a seller of ours. Raises PeerError when it is not valid: it does not go on.
+
+        Our own payee stores its payments itself, and before us: a close must not know of more than it does.
+        """
         funding = load(self._view(), Funding, funding_key(PAYEE_MEMBER, link.virtual))
-        if funding is not None and funding.phase == "open" and funding.params.payee == link.payee:
+        if funding is None or funding.params.payee != link.payee:
+            return  # another member's business
+        if funding.phase != "open":
+            raise PeerError("virtual.closed", "this channel is over", "ask for its end, then open a new one")
+        if link.payee != self._payee:
             evidence = _evidence(message, funding.forward)
             await self._request(self._member, "keep evidence", virtual=link.virtual, evidence=evidence)
 
@@ -45,9 +53,8 @@ class Payments:
     def long_answer(self, payer: bytes, message: Message) -> Message:
         """Return our payee's short message in full form, for a payer that is not on our link."""
         known = self._remote.get(payer)
-        if known is None:
-            return Message(message.name, message.body, None, payer, None)
-        return Message(message.name, message.body, known[0], payer, known[1])
+        asked, payee = known if known is not None else (None, self._payee)
+        return Message(message.name, message.body, asked, payer, payee)
 
     def lengthened(self, link: Link, sender: bytes, to: bytes, message: Message) -> Message:
         """Return a device's short message in full form: 32-byte id, addresses, an id that answers come back by."""

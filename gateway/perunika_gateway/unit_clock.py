@@ -44,8 +44,17 @@ class UnitClock:
         self._paid.set()
 
     async def enter(self) -> None:
-        """Begin to use the channel. Raises LocalError ``unpaid`` at once when the present unit is not paid."""
-        await self._begin_unit()
+        """Begin to use the channel. Raises LocalError ``unpaid`` when the present unit is not paid.
+
+        A voucher that is just on its way is waited for, at most for one unit.
+        """
+        self._paid.clear()
+        try:
+            await self._begin_unit()
+        except LocalError:
+            self._raise_if_ended()
+            await self._wait_for_payment(min(self.sale.unit_s, CHECK_S))
+            await self._begin_unit()
         self.users += 1
         self.run()
 
@@ -98,11 +107,11 @@ class UnitClock:
                 await self._begin_unit()
             except LocalError:
                 # Unpaid, or the disk is full: a payment or a second later, whatever comes first.
-                await self._wait_for_payment()
+                await self._wait_for_payment(CHECK_S)
 
-    async def _wait_for_payment(self) -> None:
+    async def _wait_for_payment(self, timeout_s: float) -> None:
         try:
-            async with asyncio.timeout(CHECK_S):
+            async with asyncio.timeout(timeout_s):
                 await self._paid.wait()
         except TimeoutError:
             return
