@@ -84,6 +84,14 @@ contract PayoutTest is World {
         vm.assertEq(thief.answer(), abi.encodeWithSelector(Reentered.selector));
     }
 
+    function test_a_payout_of_nothing_calls_nobody() public {
+        Reentrant receiver = new Reentrant(perunika);
+        receiver.aim(abi.encodeCall(IPerunika.pushClaim, (address(receiver), NATIVE)));
+        perunika.close(closing(openFor(address(receiver)), 1 ether));
+        vm.assertEq(receiver.answer(), "");
+        vm.assertEq(hubVault(), 101 ether);
+    }
+
     function test_a_token_that_blocks_a_receiver_stops_only_its_payout() public {
         BlockingToken blocking = new BlockingToken();
         blocking.mint(hubOwner, 1000);
