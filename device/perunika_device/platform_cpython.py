@@ -5,7 +5,9 @@ Imported through ``platform`` only; it must still compile for MicroPython, as al
 
 import asyncio
 import os
+import signal
 import ssl
+import sys
 import tempfile
 import time
 
@@ -17,6 +19,7 @@ from perunika.errors import PeerError
 _TLS_HINT = "check the CA certificate, the host name and this machine's clock"
 
 urandom = os.urandom
+_readers = {}  # a pipe can be connected once
 
 
 def now_s():
@@ -32,6 +35,35 @@ def ticks_ms():
 def elapsed_ms(start_ms):
     """Return the milliseconds since ``start_ms``, a value of ``ticks_ms``."""
     return ticks_ms() - start_ms
+
+
+def unique_id():
+    """Return None: a host has no id that stays with it."""
+
+
+def make_directory(path):
+    """Make the directory ``path`` unless it is there; its parent must exist."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+
+
+async def read_line(file):
+    """Return the next line of ``file`` (a pipe or a terminal) as bytes, b"" at its end."""
+    loop = asyncio.get_running_loop()
+    if file not in _readers:
+        _readers[file] = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(_readers[file]), file)
+    return await _readers[file].readline()
+
+
+def on_terminate(stop):
+    """Call ``stop`` when somebody asks this process to end."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+
+
+stdin = sys.stdin
 
 
 def heap_used_bytes():

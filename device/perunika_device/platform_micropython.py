@@ -35,6 +35,37 @@ def elapsed_ms(start_ms):
     return time.ticks_diff(time.ticks_ms(), start_ms)
 
 
+def unique_id():
+    """Return the board's own id as bytes, or None where there is none (the unix port)."""
+    try:
+        import machine
+
+        return machine.unique_id()
+    except (ImportError, AttributeError):
+        return None
+
+
+def make_directory(path):
+    """Make the directory ``path`` unless it is there; its parent must exist."""
+    try:
+        os.mkdir(path)
+    except OSError as error:
+        if error.errno != errno.EEXIST:
+            raise
+
+
+async def read_line(file):
+    """Return the next line of ``file`` (a pipe or a terminal) as bytes, b"" at its end."""
+    return await asyncio.StreamReader(file).readline()
+
+
+def on_terminate(stop):
+    """MicroPython knows no signals: a board that loses power loses nothing, its store is durable."""
+
+
+stdin = getattr(sys.stdin, "buffer", sys.stdin)
+
+
 def heap_used_bytes():
     """Return the bytes of the garbage-collected heap in use, garbage included."""
     return gc.mem_alloc()

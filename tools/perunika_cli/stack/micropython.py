@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from perunika.errors import LocalError
+from perunika_cli.stack.board_rom import board_modules, rom_command, rom_image, runs_in_place
 from perunika_cli.stack.process import Process
 
 BOARD_HEAP_BYTES = 160 * 1024
@@ -61,10 +62,15 @@ def board_process(
 ) -> Process:
     """Return the (not yet started) process that runs ``script`` as a board would.
 
-    On MicroPython the heap is ``heap_bytes`` and only ``source_roots`` and the built-in modules can be imported.
+    On MicroPython the heap is ``heap_bytes`` and only ``source_roots`` and the built-in modules can be imported. A
+    script of the board's own packages runs as on a chip, out of read-only memory (``board_rom``).
     """
     chosen = interpreter or find_interpreter()
     roots = [str(root) for root in source_roots()]
+    module = _board_module(script) if chosen.runtime == "micropython" else None
+    if module is not None:
+        command = rom_command(rom_image(board_modules(source_roots(), BOARD_PACKAGES)), heap_bytes, module)
+        return Process(name, [*command, *map(str, arguments)], log_path, environment=environment)
     if chosen.runtime == "micropython":
         options = ["-X", f"heapsize={heap_bytes}"]
         # Setting the variable replaces the default path, of which ".frozen" holds asyncio.
@@ -78,3 +84,11 @@ def board_process(
         log_path,
         environment={**path_variable, **(environment or {})},
     )
+
+
+def _board_module(script: Path) -> str | None:
+    """Return the dotted name of a script inside a board's package, if it can run out of read-only memory here."""
+    for root in source_roots():
+        if runs_in_place() and script.resolve().is_relative_to(root):
+            return ".".join(script.resolve().relative_to(root).with_suffix("").parts)
+    return None

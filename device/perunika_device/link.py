@@ -1,0 +1,104 @@
+"""The board's place in a site: its topics at the broker, and a bounded queue of what is to be sent."""
+
+import asyncio
+import json
+
+from perunika_device.mqtt import Client, TlsSettings
+
+MAX_QUEUED = 24
+
+
+class Link:
+    """One MQTT client under ``perunika/1/<site>/<device>``; ``on_message(raw)`` is called for what comes ``down``.
+
+    ``device`` is the board's address as 40 hex digits. ``dropped`` counts messages that found the queue full: the
+    protocol repeats what is not answered.
+    """
+
+    def __init__(self, broker, site, device, on_message):
+        root = "perunika/1/" + site + "/" + device + "/"
+        self._up = root + "up"
+        self._down = root + "down"
+        self._state = root + "state"
+        self._availability = root + "availability"
+        self._queue = []
+        self._wake = asyncio.Event()
+        self.dropped = 0
+        self.client = Client(
+            broker.host, broker.port, device, broker.user, broker.password, _tls(broker), broker.keepalive_s,
+            (self._availability, "offline", True), lambda topic, payload: on_message(payload),
+        )  # fmt: skip
+
+    @property
+    def connected(self):
+        return self.client.connected
+
+    def send(self, raw):
+        """Queue one encoded message for the gateway; the oldest one makes room."""
+        self._put(self._up, raw, False)
+
+    def tell(self, state):
+        """Publish ``state`` (a dict) for people, retained; a newer one replaces one that has not left yet."""
+        for entry in self._queue:
+            if entry[0] is self._state:
+                self._queue.remove(entry)
+                break
+        self._put(self._state, json.dumps(state), True)
+
+    def _put(self, topic, payload, retain):
+        if len(self._queue) == MAX_QUEUED:
+            self._queue.pop(0)
+            self.dropped += 1
+        self._queue.append((topic, payload, retain))
+        self._wake.set()
+
+    async def run(self):
+        """Stay connected and send what is queued, until cancelled or stopped."""
+        await self.client.subscribe(self._down)
+        running = asyncio.create_task(self.client.run())
+        greeting = asyncio.create_task(self._greet())
+        sending = asyncio.create_task(self._send())
+        try:
+            await running
+        finally:
+            greeting.cancel()
+            sending.cancel()
+
+    async def _greet(self):
+        """Say online after every connection: a broken one has published our will."""
+        greeted = -1
+        while True:
+            await self.client.ready()
+            if greeted != self.client.counters.reconnects:
+                greeted = self.client.counters.reconnects
+                await self.client.publish(self._availability, "online", True)
+            await asyncio.sleep(0.5)
+
+    async def _send(self):
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                topic, payload, retain = self._queue.pop(0)
+                await self.client.publish(topic, payload, retain)
+
+    async def ready(self):
+        """Return when the broker has accepted us and our subscription."""
+        await self.client.ready()
+
+    async def stop(self):
+        """Send what is queued, say offline, disconnect; does nothing for what the broker does not take in time."""
+        if self.connected:
+            self._put(self._availability, "offline", True)
+            for _ in range(40):
+                if not self._queue and not self.client.in_flight:
+                    break
+                await asyncio.sleep(0.05)
+        await self.client.stop()
+
+
+def _tls(broker):
+    if broker.ca is None:
+        return None
+    with open(broker.ca, "rb") as file:
+        return TlsSettings(file.read(), broker.name)
