@@ -1,1 +1,1 @@
-"""``perunika demo``: the whole cast on one machine, from opening to settlement, with books that a second reader checks."""
+"""``perunika demo``: the whole cast on one machine, from opening to settlement; a second reader checks the books."""

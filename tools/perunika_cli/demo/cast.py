@@ -129,8 +129,11 @@ class Cast:
         """Start a Python program of ours and wait for its ready line, which names its HTTP address."""
         process = Process(name, [sys.executable, "-m", module, "--config", config], self.directory / f"{name}.log")
         self.processes[name] = self.stack.enter_context(process)
-        ready = process.wait_for_line(r"ready .*?http=(\S+)", READY_S)
-        self.urls[name] = ready.group(1)
+        ready = process.wait_for_line(r"^perunika \w+ ready (.*)$", READY_S)
+        facts = dict(fact.split("=", 1) for fact in ready.group(1).split())
+        self.urls[name] = facts["http"] if "://" in facts["http"] else f"http://{facts['http']}"
+        if "meter" in facts:
+            self.gate_url = f"http://{facts['meter']}/"
         self.say(f"{name} is ready at {self.urls[name]}")
 
     def _hub(self) -> None:
@@ -183,7 +186,8 @@ class Cast:
                 "keystore": keys.keystore, "password_file": keys.password_file, "channel": self._channel_file(name),
             },
             "store": {
-                "path": self.directory / name / "gateway.sqlite", "second_path": self.directory / name / "second" / "gateway.sqlite",
+                "path": self.directory / name / "gateway.sqlite",
+                "second_path": self.directory / name / "second" / "gateway.sqlite",
             },
             "hub": {
                 "address": self.keys["hub"].address, "host": "localhost", "port": self.broker.hub_port,
@@ -211,9 +215,9 @@ class Cast:
                 "serve_while_open": True,
             },
             "device": [
-                {"name": "device1", "kind": "payer", "address": boards["device1"]["payer"], "member": boards["device1"]["member"]},
-                {"name": "device2", "kind": "payer", "address": boards["device2"]["payer"]},
-                {"name": "device3", "kind": "seller", "address": boards["device3"]["payee"]},
+                _device("device1", "payer", boards["device1"]["payer"], boards["device1"]["member"]),
+                _device("device2", "payer", boards["device2"]["payer"]),
+                _device("device3", "seller", boards["device3"]["payee"]),
             ],
         }  # fmt: skip
 
@@ -296,3 +300,8 @@ class Cast:
             name = failed[0].split()[0]
             tail = self.processes[name].output()[-800:]
             raise LocalError("demo.process", f"{failed[0]}\n{tail}", f"see {self.directory / (name + '.log')}")
+
+
+def _device(name: str, kind: str, address: bytes, member: bytes | None = None) -> dict[str, Any]:
+    """Return a ``[[device]]`` table of a gateway."""
+    return {"name": name, "kind": kind, "address": address, "member": member}

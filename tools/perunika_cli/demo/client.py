@@ -6,6 +6,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class GateClient:
                     while chunk := answer.read1(CHUNK_BYTES):
                         self.bytes_paid += len(chunk)
                 return
-            except OSError:
+            except (OSError, HTTPException):  # the gate cuts the body when the channel is closed
                 if self.bytes_paid:
                     return
                 time.sleep(0.2)

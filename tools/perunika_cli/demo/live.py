@@ -41,9 +41,10 @@ def rows(boards: dict[str, Board], capacity_wei: int = CAPACITY_WEI) -> list[Row
             span_ms = vouchers[-1]["t"] - vouchers[0]["t"]
             rate = (int(vouchers[-1]["amount"]) - int(vouchers[0]["amount"])) * 1000 // max(1, span_ms)
         latencies = board.latencies_ms
+        exposure = 0 if state_of(board) == "closed" else max(0, paid - served * price)
         found.append(
             Row(
-                name, buys, paid, rate, capacity_wei - paid, max(0, paid - served * price),
+                name, buys, paid, rate, capacity_wei - paid, exposure,
                 latencies[-1] if latencies else None, state_of(board),
             )
         )  # fmt: skip

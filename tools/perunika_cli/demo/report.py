@@ -7,35 +7,47 @@ from rich.table import Table
 
 from perunika_cli.demo.auditor import Difference
 from perunika_cli.demo.books import Books
+from perunika_cli.demo.cast import ETHER
 from perunika_cli.demo.live import gwei
 
-COLUMNS = ("deposited", "paid", "earned", "fees", "gas", "on chain before", "on chain after")
+HUB_COLUMN = "hub (vault)"
+MIN_WIDTH = 100  # the table does not fit into less; terminals wrap it
+
+
+def ether(amount_wei: int) -> str:
+    """Return a balance for people: ETH with nine digits, gwei exactly."""
+    return f"{amount_wei / ETHER:,.9f}"
 
 
 def accounts_table(books: Books) -> Table:
-    """Return the table of all parties, in gwei."""
-    table = Table(title="accounts in gwei", title_justify="left")
-    table.add_column("party")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for party in books.parties:
-        figures = (
-            party.deposited_wei, party.paid_wei, party.earned_wei, party.fees_wei, party.gas_wei, party.before_wei,
-            party.after_wei,
-        )  # fmt: skip
-        table.add_row(party.name, *(gwei(figure) for figure in figures))
+    """Return the table: a row per figure in gwei, balances in ETH, a column per party."""
+    table = Table(title="accounts, in gwei; balances in ETH", title_justify="left")
+    table.add_column("")
+    for name in (*(party.name for party in books.parties), HUB_COLUMN):
+        table.add_column(name, justify="right", no_wrap=True)
     hub = books.hub
     deposited = sum(party.hub_deposit_wei for party in books.parties)
-    table.add_row(
-        "hub (vault)", gwei(deposited), gwei(hub.paid_early_wei), gwei(hub.collected_wei), gwei(-hub.fees_wei),
-        gwei(hub.gas_wei), gwei(hub.vault_before_wei), gwei(hub.vault_after_wei),
+    change = hub.vault_after_wei - hub.vault_before_wei
+    rows = (
+        ("deposited", gwei, [party.deposited_wei for party in books.parties], deposited),
+        ("paid", gwei, [party.paid_wei for party in books.parties], hub.paid_early_wei),
+        ("earned", gwei, [party.earned_wei for party in books.parties], hub.collected_wei),
+        ("fees", gwei, [-party.fees_wei for party in books.parties], hub.fees_wei),
+        ("gas", gwei, [-party.gas_wei for party in books.parties], -hub.gas_wei),
+        ("paid out", gwei, [party.payout_wei for party in books.parties], change + deposited),
+        ("on chain before", ether, [party.before_wei for party in books.parties], hub.vault_before_wei),
+        ("on chain after", ether, [party.after_wei for party in books.parties], hub.vault_after_wei),
     )  # fmt: skip
+    for name, shown, figures, hubs in rows:
+        table.add_row(name, *(shown(figure) for figure in figures), shown(hubs))
     return table
 
 
 def show(books: Books, result: dict[str, Any], differences: list[Difference]) -> None:
     """Print everything for people."""
     console = Console()
+    if console.width < MIN_WIDTH:
+        console.width = MIN_WIDTH
     console.print(accounts_table(books))
     console.print(
         f"{result['payments']} payments in {result['virtual_channels']} virtual channels, "

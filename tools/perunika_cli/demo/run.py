@@ -44,7 +44,7 @@ class Demo:
 
     def _gate(self) -> None:
         cast = self.cast
-        self.gate = GateClient(ask(f"{cast.urls['shop']}/v1/info")["meter"]["url"])
+        self.gate = GateClient(cast.gate_url)
         self.unpaid_status = self.gate.status_without_payment()
         user = cast.device_id("device1")
         password_file = cast.directory / "keys" / "device1.mqtt"
@@ -144,7 +144,7 @@ class Demo:
 
     def _vault(self, books: dict[str, Any]) -> int:
         """Return the vault by the hub's own books: what was in it, minus deposits, plus what channels returned."""
-        change = sum(int(each["to_hub_wei"]) - int(each["hub_deposit_wei"]) for each in books["channels"].values())
+        change = sum(int(each["to_hub_wei"]) - int(each["hub_deposit_wei"]) for each in books["channels"])
         return VAULT_WEI + change
 
     def _gas(self) -> dict[str, int]:
