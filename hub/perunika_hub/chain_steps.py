@@ -68,9 +68,13 @@ class ChainSteps:
         for event in batch.events:
             effects += self._event(view, event, batch)
         if vault_wei is not None:
-            effects += self._request(view, "vault", amount=vault_wei)
+            effects += self.vault(view, vault_wei)
         view.put(CURSOR, batch.cursor.to_bytes(8, "big") + batch.last_hash)
         return effects
+
+    def vault(self, view: StepOverlay, vault_wei: int) -> list[Any]:
+        """Tell the core what the vault holds."""
+        return self._request(view, "vault", amount=vault_wei)
 
     def _event(self, view: StepOverlay, event: events.ChainEvent, batch: Batch) -> list[Any]:
         channel_id: bytes | None = getattr(event, "channel_id", None)

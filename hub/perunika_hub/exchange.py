@@ -14,6 +14,7 @@ from perunika.context import Notify, Send, Submit
 from perunika.errors import LocalError, PeerError, PerunikaError
 from perunika.messages import MAX_BYTES, Message, encode, peek
 from perunika.records import HUB, Funding, funding_key, load
+from perunika.value import clip_text
 from perunika_host.sqlite_store import SqliteStore
 from perunika_hub.jobs import HubParty
 from perunika_hub.routes import Routes
@@ -105,9 +106,9 @@ class Exchange:
         self.counters["refused"] += 1
         level = logging.ERROR if isinstance(error, LocalError) else logging.INFO
         log.log(level, "refused a message through 0x%s: %s", member.hex(), error)
-        body = {"code": error.code[:40], "text": error.text[:150]}
+        body = {"code": clip_text(error.code, 40), "text": clip_text(error.text, 150)}
         if error.hint:
-            body["hint"] = error.hint[:150]
+            body["hint"] = clip_text(error.hint, 150)
         await self.publish(down(member), encode(Message("Error", body, request_id, sender, self.hub)))
 
     async def act(self, effect: Any) -> None:

@@ -77,7 +77,7 @@ class Routes:
 
     def is_bound(self, sender: bytes, member: bytes) -> bool:
         """Whether ``sender`` is known to be behind ``member``."""
-        return self.bound.get(sender) == member
+        return self.bound.get(sender, self.devices.get(sender)) == member
 
     def learn(self, device: bytes, member: bytes) -> None:
         """Remember (not durably) that ``device`` belongs to ``member``, as a virtual channel shows."""

@@ -111,7 +111,9 @@ class Watcher:
     async def _place(self) -> tuple[int, bytes | None]:
         stored = self.shell.view().get(CURSOR)
         if stored is not None:
-            return int.from_bytes(stored[:8], "big"), stored[8:]
+            from_block = int.from_bytes(stored[:8], "big")
+            await self._resume(from_block - 1)
+            return from_block, stored[8:]
         if self.start_block is not None:
             return self.start_block, None
         while True:
@@ -121,6 +123,18 @@ class Watcher:
                 self.state.error = error
                 await asyncio.sleep(CONNECT_RETRY_S)
                 self.state.error = None
+
+    async def _resume(self, block: int) -> None:
+        """Begin with what is known of the last block seen: the next one may be a while off."""
+        try:
+            time_s = int((await self.chain.block(block))["timestamp"], 16)
+            vault_wei = await self.chain.vault_wei(self.vault_owner, block=block)
+        except ChainError as error:
+            log.debug("block %d cannot be read again: %s", block, error)
+            return
+        await self.shell.step(lambda view: self._steps.vault(view, vault_wei))
+        self.state.block, self.state.time_s, self.state.vault_wei = block, time_s, vault_wei
+        self.began.set()
 
     async def _take_safely(self, batch: Batch) -> None:
         """Take a batch, again and again while the disk is full: a block may not be skipped."""

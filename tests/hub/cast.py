@@ -84,7 +84,7 @@ class Stage:
 
     async def _prepare(self):
         async with Rpc(self.node.rpc_url) as rpc:
-            self.contract, _ = await deploy(rpc, self.account(0), 60, 30 * 86400)
+            self.contract, _ = await deploy(rpc, self.account(0), 2, 30 * 86400)
         async with await self.chain() as chain:
             owner = ChainActions(chain, self.account(1))
             await owner.set_operator(key("hub").address)
@@ -118,13 +118,23 @@ class Stage:
             write_private(keys / f"{name}.password", "password\n")
         write_private(keys / "admin.token", "token of the admin\n")
         values = {
-            "chain.rpc_url": self.node.rpc_url, "chain.contract": hexed(self.contract),
-            "chain.chain_id": self.node.chain_id, "chain.poll": "50ms", "keys.vault_owner": hexed(self.owner),
-            "mqtt.client_id": "hub-" + os.urandom(6).hex(), "mqtt.port": self.broker.hub_port, "mqtt.ca_file": str(self.broker.ca_pem), "mqtt.user": "hub",
-            "mqtt.password_file": str(self.broker.password_path("hub", "hub")), "http.port": 0,
-            "http.quotes_per_minute": 1000, "limits.min_window": "1m", "limits.max_window": "30d",
-            "settle.wait": "100ms", "limits.checkpoint_every": 2,
-        }  # fmt: skip
+            "chain.rpc_url": self.node.rpc_url,
+            "chain.contract": hexed(self.contract),
+            "chain.chain_id": self.node.chain_id,
+            "chain.poll": "50ms",
+            "keys.vault_owner": hexed(self.owner),
+            "mqtt.client_id": "hub-" + os.urandom(6).hex(),
+            "mqtt.port": self.broker.hub_port,
+            "mqtt.ca_file": str(self.broker.ca_pem),
+            "mqtt.user": "hub",
+            "mqtt.password_file": str(self.broker.password_path("hub", "hub")),
+            "http.port": 0,
+            "http.quotes_per_minute": 1000,
+            "limits.min_window": "1m",
+            "limits.max_window": "30d",
+            "limits.checkpoint_every": 2,
+            "settle.wait": "100ms",
+        }
         values |= {name.replace("__", "."): value for name, value in changes.items()}
         tables: dict[str, list[str]] = {}
         for name, value in values.items():
@@ -193,10 +203,15 @@ class HubProcess:
 
 
 class Person:
-    """A member with one device, on one connection; the core decides, this only carries."""
+    """A member with one device, on one connection; the core decides, this only carries.
 
-    def __init__(self, stage: Stage, name: str, device: str | None = None) -> None:
+    ``behind`` is another member through whose connection this one speaks, as a device does through its gateway.
+    """
+
+    def __init__(self, stage: Stage, name: str, device: str | None = None, behind: "Person | None" = None) -> None:
         self.stage, self.name = stage, name
+        self.behind = behind
+        self.guests: list[Person] = []
         self.member = key(name)
         self.device = key(device) if device else None
         self.params: BasicParams | None = None
@@ -232,21 +247,30 @@ class Person:
         return self.params.digest(self.stage.domain)
 
     async def __aenter__(self):
-        await self.link.__aenter__()
-        self.link.subscribe(self.topic("down"), self._heard)
-        await self.link.wait_connected(10)
+        if self.behind is None:
+            await self.link.__aenter__()
+            self.link.subscribe(self.topic("down"), self._heard)
+            await self.link.wait_connected(10)
+        else:
+            self.behind.guests.append(self)
         self._ticks = asyncio.create_task(self._tick())
         return self
 
     async def __aexit__(self, *_):
         self._ticks.cancel()
-        await self.link.close()
+        if self.behind is None:
+            await self.link.close()
 
     def topic(self, way):
         return f"perunika/1/hub/{self.member.address.hex()}/{way}"
 
     async def _heard(self, topic, payload):
-        if peek(payload)[0] in self.deaf:
+        name, _, to, _ = peek(payload)
+        for guest in self.guests:
+            if to in guest.party.endpoints:
+                await guest._heard(topic, payload)
+                return
+        if name in self.deaf:
             return
         self.run(self.party.receive, payload)
 
@@ -288,7 +312,8 @@ class Person:
             self.notices.append(effect)
 
     async def say(self, raw: bytes):
-        await self.link.publish(self.topic("up"), raw)
+        speaker = self.behind or self
+        await speaker.link.publish(speaker.topic("up"), raw)
 
     async def _look(self, look):
         async with await self.stage.chain() as chain:
