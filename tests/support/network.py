@@ -57,6 +57,8 @@ class Node:
         view = Overlay(self.store)
         effects = call(view, *args, **kwargs)
         view.commit()
+        if self.world.after_step is not None:
+            self.world.after_step(self)
         for effect in effects:
             self.world.act(self, effect)
 
@@ -75,8 +77,17 @@ class Node:
         self.party.start(view, self.world.now_ms)
         view.commit()
 
+    def forget(self):
+        """Lose the whole store, as a board whose flash was erased."""
+        self.store = DurableStore()
+        self.restart()
+
     def load(self, cls, record_key):
         return load(self.store, cls, record_key)
+
+    def last(self, kind):
+        """Return the fields of the newest notice of ``kind``."""
+        return self.seen(kind)[-1]
 
     def seen(self, kind):
         return [n.fields for n in self.notices if n.kind == kind]
@@ -93,6 +104,8 @@ class World:
         self.queue = []
         self.filter = None  # called with (sender node, receiver node, message) -> list of messages to deliver
         self.log = []
+        self.blocks = True  # the chain goes on: everybody gets a fresh view now and then
+        self.after_step = None  # called with the node after every step that was stored
         self.submitted = []
         self.keys = {n: key(n) for n in ("hub", "shop", "meter", "owner", "device1", "payer1", "payer2", "seller")}
         a = {n: k.address for n, k in self.keys.items()}
@@ -197,6 +210,8 @@ class World:
         """Let time pass, one tick a second, delivering everything in between."""
         for _ in range(seconds):
             self.now_ms += 1000
+            if self.blocks and self.now_ms // 1000 % 30 == 0:
+                self.refresh_chain()
             for node in self.nodes:
                 if node.online:
                     node.tick()
@@ -206,7 +221,8 @@ class World:
         for name in ("shop", "owner", "device1"):
             for node in (getattr(self, name), self.hub):
                 basic = node.load(Basic, basic_key(self.ids[name]))
-                self.chain(node, name, base=basic.base, total=basic.total)
+                if basic is not None and basic.status == OPEN:
+                    self.chain(node, name, OPEN, basic.base, basic.total, basic.withdraw_nonce)
 
 
 __all__ = ["ChainView", "DOMAIN", "ETHER", "NOW_S", "Node", "World", "key", "secret"]
