@@ -104,6 +104,10 @@ class Api:
     def _view(self) -> Any:
         return self.gateway.shell.view()
 
+    def _all_streams(self) -> list[views.Json]:
+        me = self.gateway.identity
+        return views.streams(self._view, me.domain, me.payee_policy)
+
     async def _document(self, _: web.Request) -> Any:
         return document()
 
@@ -128,7 +132,7 @@ class Api:
         return {"devices": views.devices(self.gateway.devices.all)}
 
     async def _streams(self, _: web.Request) -> Any:
-        return {"streams": views.streams(self._view, self.gateway.identity.domain)}
+        return {"streams": self._all_streams()}
 
     async def _channels(self, _: web.Request) -> Any:
         return {"channels": views.channels(self._view, self.gateway.identity.domain)}
@@ -163,7 +167,7 @@ class Api:
         if payee is None or load(self._view, Stream, stream_key(PAYEE, virtual)) is None:
             raise self._not_ours(virtual)
         await self.gateway.shell.request(payee.address, "close", virtual=virtual)
-        every = views.streams(self._view, self.gateway.identity.domain)
+        every = self._all_streams()
         return next(each for each in every if each["virtual"] == views.hexed(virtual))
 
     def _not_ours(self, virtual: bytes) -> ApiError:

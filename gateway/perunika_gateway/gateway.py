@@ -57,6 +57,7 @@ class Gateway:
         self.notices: Counter[str] = Counter()
         self._stack = AsyncExitStack()
         self._connects = 0
+        self._background: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Gateway":
         try:
@@ -158,6 +159,7 @@ class Gateway:
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
+        self._background.append(task)
 
         async def end() -> None:
             task.cancel()
@@ -205,6 +207,9 @@ class Gateway:
                 log.error("%s", error)
                 healthy = False
             await self.brokers.show_state(self.state())
+            for task in self._background:
+                if task.done():
+                    task.result()  # raises what ended it: better no gateway than half of one
             await asyncio.sleep(TICK_S)
 
     async def _greet_hub(self) -> None:

@@ -33,9 +33,12 @@ class Sales:
 
     async def start(self) -> None:
         """Go on with the channels that were served when the program ended."""
-        for stream in scan(self._view(), Stream, b"s" + bytes((PAYEE,))):
-            if stream.phase == "serving":
-                await self._begin(stream.ready.virtual_id, stream)
+        known = scan(self._view(), Stream, b"s" + bytes((PAYEE,)))
+        serving = [stream for stream in known if stream.phase == "serving"]
+        for payer in {each.params.payer for each in known} - {each.params.payer for each in serving}:
+            await self._announce(payer, "")  # it may have ended just when we did
+        for stream in serving:
+            await self._begin(stream.ready.virtual_id, stream)
 
     async def notice(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Take one notice of the party: ``serving`` and ``stopped`` begin and end sales, ``paid`` wakes them."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from perunika.eip712 import Domain
+from perunika.exposure import exposure_member, exposure_payee
 from perunika.ledger import clamp_net, free_cash
 from perunika.records import (
     PAYEE,
@@ -27,9 +28,9 @@ def hexed(raw: bytes | None) -> str | None:
     return None if raw is None else "0x" + raw.hex()
 
 
-def streams(view: Any, domain: Domain) -> list[Json]:
-    """Return every virtual channel we are an end or a member of, newest validity first."""
-    ends = [_stream(stream, domain) for stream in scan(view, Stream, b"s" + bytes((PAYEE,)))]
+def streams(view: Any, domain: Domain, policy: Any) -> list[Json]:
+    """Return every virtual channel we are an end or a member of, newest validity first; ``policy`` is our payee's."""
+    ends = [_stream(stream, domain, policy) for stream in scan(view, Stream, b"s" + bytes((PAYEE,)))]
     met = {each["virtual"] for each in ends}
     legs = [
         _funding(funding, domain)
@@ -40,24 +41,23 @@ def streams(view: Any, domain: Domain) -> list[Json]:
     return sorted(shown, key=lambda each: each["validity"], reverse=True)
 
 
-def _stream(stream: Any, domain: Domain) -> Json:
+def _stream(stream: Any, domain: Domain, policy: Any) -> Json:
     price = stream.terms.unit_price
     return {
         **_params(stream.params, domain), "role": "payee", "phase": stream.phase, "paid_wei": str(stream.paid()),
         "served": stream.served, "price_wei": str(price), "unit_ms": stream.terms.unit_millis,
         "handle": f"{stream.ready.handle:08x}" if stream.ready is not None else None,
-        "exposure_wei": str(max(0, stream.served * price - stream.paid())),
+        "exposure_wei": str(exposure_payee(stream, policy)) if policy is not None else "0",
     }  # fmt: skip
 
 
 def _funding(funding: Any, domain: Domain) -> Json:
     paid = funding.forward.amount if funding.forward is not None else 0
     mine = funding.role == PAYER_MEMBER
-    locked = funding.params.payer_capacity if mine and funding.phase in ("asked", "open", "netting") else 0
     return {
         **_params(funding.params, domain), "role": "payer's member" if mine else "payee's member",
         "phase": funding.phase, "paid_wei": str(paid), "served": None, "price_wei": None, "unit_ms": None,
-        "handle": None, "exposure_wei": str(locked),
+        "handle": None, "exposure_wei": str(exposure_member([funding])),
     }  # fmt: skip
 
 

@@ -60,7 +60,8 @@ def secret(name):
 class Cast:
     """``with Cast() as cast``: everything but the gateways runs; ``start_gateway`` starts those."""
 
-    def __init__(self, confirmations=1):
+    def __init__(self, confirmations=1, boards=None):
+        self.boards = boards or {}  # name -> address of payers that make their own keys
         self.confirmations = confirmations
         self.keys = {name: key(name) for name in PARTIES}
         self.a = {name: each.address for name, each in self.keys.items()}
@@ -85,6 +86,7 @@ class Cast:
     def _set_stage(self):
         a = self.a
         devices = {a[n].hex(): n + " password" for n in ("payer1", "payer2", "seller", "device1")}
+        devices |= {address.hex(): "board password" for address in self.boards.values()}
         members = {a[n].hex(): n + " password" for n in ("shop", "owner")}
         self.broker = Broker(
             self.directory / "broker", site=SITE, devices=devices, gateways={"shop": "shop password"},
@@ -93,8 +95,8 @@ class Cast:
         self.broker.start()
         self.upstream = Upstream()
         self.run(self.upstream.start())
-        self.run(self._open_channels())
-        self.run(self._start_hub())
+        self.run(self._deploy())
+        self._bring_hub_and_channels()
 
     def __exit__(self, *_):
         for process in self.gateways.values():
@@ -132,19 +134,26 @@ class Cast:
 
     # --- chain and hub
 
-    async def _open_channels(self):
+    def _bring_hub_and_channels(self):
+        self.run(self._open_channels())
+        self.run(self._start_hub())
+
+    async def _deploy(self):
         accounts = self.node.accounts
         async with Rpc(self.node.url) as rpc:
             self.contract, _ = await deploy(rpc, accounts[0], 60, 86400 * 30)
         self.chain = await Chain.connect(self.node.url, self.contract, self.node.chain_id, self.confirmations)
         self.domain = Domain(self.node.chain_id, self.contract)
-        hub_owner, owner = ChainActions(self.chain, accounts[1], 20), ChainActions(self.chain, accounts[2], 20)
+        hub_owner = ChainActions(self.chain, accounts[1], 20)
+        self.owner = ChainActions(self.chain, accounts[2], 20)
         await hub_owner.set_operator(self.a["hub"])
         await hub_owner.deposit(hub_owner.sender.address, 100 * DEPOSIT_WEI)
         self.hub_owner = hub_owner.sender.address
+
+    async def _open_channels(self):
         self.channels = {
             name: BasicParams(
-                self.a[name], self.a["hub"], owner.sender.address, self.hub_owner, NATIVE, 3600,
+                self.a[name], self.a["hub"], self.owner.sender.address, self.hub_owner, NATIVE, 3600,
                 int(time.time()) + 86400, secret("salt " + name),
             )
             for name in ("shop", "owner", "device1")
@@ -153,7 +162,7 @@ class Cast:
         for params in self.channels.values():
             promise = Open(params.digest(self.domain), DEPOSIT_WEI, 10 * DEPOSIT_WEI, int(time.time()) + 86400)
             signed = self.keys["hub"].sign(promise.digest(self.domain))
-            await owner.open(
+            await self.owner.open(
                 Opening(params, DEPOSIT_WEI, 10 * DEPOSIT_WEI, promise.valid_until, signed)
             )  # fmt: skip
         self.node.mine(self.confirmations + 1)
@@ -246,7 +255,11 @@ password_file = "{self.broker.password_path("hub", user)}"
 port = 0
 admin_token_file = "admin.token"
 """
-        return common + (self._shop_toml() if name == "shop" else self._owner_toml())
+        boards = "".join(
+            f'[[device]]\nname = "{n}"\nkind = "payer"\naddress = "0x{address.hex()}"\nallowance_wei = {CAPACITY_WEI}\n'
+            for n, address in self.boards.items()
+        )
+        return common + (self._shop_toml() if name == "shop" else self._owner_toml()) + boards
 
     def _owner_toml(self):
         return f"""
