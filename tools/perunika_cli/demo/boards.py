@@ -13,7 +13,7 @@ from perunika_cli.stack.micropython import board_process, find_interpreter
 from perunika_cli.stack.process import Process
 
 MAIN = Path(perunika_device.__file__).with_name("main.py")
-HEAP_BYTES = 400 * 1024
+HEAP_BYTES = 160 * 1024
 ADDRESSES_S = 20.0
 
 
