@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {World} from "./support/World.sol";
 import {vm} from "./support/Vm.sol";
+import {TypeHashes} from "../src/libraries/TypeHashes.sol";
 import {Opening} from "../src/types/Structs.sol";
 
 /// @title onchain.md, "openMany": a failing entry is skipped and reported, the others are as if it were not there.
@@ -76,6 +77,10 @@ contract OpenManyTest is World {
         Opening[] memory list = three(0, 0);
         bytes memory call_ = abi.encodeCall(perunika.openMany, (list));
         call_[4 + 64 + 11 * 32] = 0x01; // the first word of the second entry
+        bytes memory words = abi.encode(TypeHashes.BASIC_PARAMS, list[1].params);
+        words[32] = 0x01;
+        vm.expectEmit(address(perunika));
+        emit EntryFailed(typed(keccak256(words)), 1, abi.encode(0));
         vm.prank(hubOwner);
         (bool done,) = address(perunika).call(call_);
         vm.assertTrue(done);

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {World} from "./support/World.sol";
 import {vm} from "./support/Vm.sol";
-import {BlockingToken, Bomber, Burner, Reentrant, Refuser} from "./support/Oddities.sol";
+import {BlockingToken, Bomber, Burner, Hungry, Reentrant, Refuser} from "./support/Oddities.sol";
 import {IPerunika} from "../src/interfaces/IPerunika.sol";
 import {BasicParams, Closing, Opening} from "../src/types/Structs.sol";
 
@@ -66,11 +66,11 @@ contract PayoutTest is World {
     }
 
     function test_nobody_starves_a_receiver_with_little_gas() public {
-        Closing memory c = closing(openFor(aliceOwner), 0);
+        Closing memory c = closing(openFor(address(new Hungry())), 0);
         bytes memory call_ = abi.encodeCall(perunika.close, (c));
-        for (uint256 gas_ = 30_000; gas_ <= 150_000; gas_ += 2_000) {
+        for (uint256 gas_ = 30_000; gas_ <= 250_000; gas_ += 1_000) {
             (bool closed,) = address(perunika).call{gas: gas_}(call_);
-            vm.assertEq(perunika.claims(aliceOwner, NATIVE), 0, "starved into a claim");
+            vm.assertEq(perunika.claims(c.params.aliceOwner, NATIVE), 0, "starved into a claim");
             if (closed) return;
         }
         revert("never closed");
@@ -93,6 +93,14 @@ contract PayoutTest is World {
     }
 
     function test_a_token_that_blocks_a_receiver_stops_only_its_payout() public {
+        blockedPayout(false);
+    }
+
+    function test_a_token_that_answers_false_has_not_paid() public {
+        blockedPayout(true);
+    }
+
+    function blockedPayout(bool quietly) private {
         BlockingToken blocking = new BlockingToken();
         blocking.mint(hubOwner, 1000);
         BasicParams memory p = coinParams();
@@ -104,6 +112,7 @@ contract PayoutTest is World {
         perunika.open(o);
         vm.stopPrank();
         blocking.setBlocked(aliceOwner, true);
+        if (quietly) blocking.refuseQuietly();
         perunika.close(closing(p, 0));
         vm.assertEq(perunika.claims(aliceOwner, address(blocking)), 100);
         vm.assertEq(perunika.vault(hubOwner, address(blocking)), 500);

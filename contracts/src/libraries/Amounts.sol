@@ -16,8 +16,7 @@ library Amounts {
         if (amount > MAX_AMOUNT) revert IPerunikaErrors.AmountOutOfRange(amount, MAX_AMOUNT);
         bytes32 content =
             isVoucher ? Digests.voucher(id, e.amount) : Digests.tickChain(id, e.amount, e.unit, e.length, e.root);
-        address recovered = Signatures.recover(Digests.typed(domain, content), e.signature);
-        if (recovered != signer || recovered == address(0)) revert IPerunikaErrors.BadSignature(signer, recovered);
+        Signatures.requireSigner(Digests.typed(domain, content), e.signature, signer);
         return amount;
     }
 

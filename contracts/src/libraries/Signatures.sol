@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IPerunikaErrors} from "../interfaces/IPerunikaErrors.sol";
 import {Signature} from "../types/Structs.sol";
 
 /// @title One form of signature: secp256k1, low s, the parity of v in the highest bit of s; never a call to a contract.
@@ -15,6 +16,14 @@ library Signatures {
             v = uint8((vs >> 255) + 27);
         }
         s = bytes32((vs << 1) >> 1);
+    }
+
+    /// @dev Reverts unless `expected`, which is not 0, made the signature.
+    function requireSigner(bytes32 digest, Signature calldata signature, address expected) internal view {
+        address recovered = recover(digest, signature);
+        if (recovered != expected || recovered == address(0)) {
+            revert IPerunikaErrors.BadSignature(expected, recovered);
+        }
     }
 
     /// @dev The signer's address, or 0 when the signature is malformed or in high-s form.

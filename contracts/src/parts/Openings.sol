@@ -10,6 +10,7 @@ import {MAX_AMOUNT, NONE, OPEN} from "../types/Limits.sol";
 import {IPerunika} from "../interfaces/IPerunika.sol";
 import {Digests} from "../libraries/Digests.sol";
 import {SelfCall} from "../libraries/SelfCall.sol";
+import {Signatures} from "../libraries/Signatures.sol";
 import {Transfers} from "../libraries/Transfers.sol";
 import {Vault} from "./Vault.sol";
 
@@ -82,7 +83,7 @@ abstract contract Openings is Vault {
         if (sender != bobOwner) {
             address bob = p.bob();
             _requireGrant(bobOwner, bob, asset == Transfers.NATIVE && word.isOperator(bob));
-            _requireSigner(_typed(Digests.open(id, o.terms)), o.hubSignature, bob);
+            Signatures.requireSigner(_typed(Digests.open(id, o.terms)), o.hubSignature, bob);
         }
         uint256 deposit = o.terms.hubDeposit();
         if (deposit != 0) balance.word = _less(word, bobOwner, asset, deposit);

@@ -135,16 +135,11 @@ abstract contract State is IPerunika {
     ) internal view {
         bytes32 digest = _typed(structHash);
         if (sender != p.alice() && !(ownersCount && sender == p.aliceOwner())) {
-            _requireSigner(digest, alices, p.alice());
+            Signatures.requireSigner(digest, alices, p.alice());
         }
         if (sender != p.bob() && !(ownersCount && sender == p.bobOwner())) {
-            _requireSigner(digest, bobs, p.bob());
+            Signatures.requireSigner(digest, bobs, p.bob());
         }
-    }
-
-    function _requireSigner(bytes32 digest, Signature calldata signature, address expected) internal view {
-        address recovered = Signatures.recover(digest, signature);
-        if (recovered != expected || recovered == address(0)) revert BadSignature(expected, recovered);
     }
 
     /// @dev Frees what a channel occupies. Until openBefore a tombstone stays, so that no id ever opens twice.

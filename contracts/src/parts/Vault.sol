@@ -65,7 +65,7 @@ abstract contract Vault is State {
         } else {
             if (block.timestamp > funding.validUntil) revert Expired(funding.validUntil, block.timestamp);
             bytes32 digest = _typed(Digests.fund(id, funding.from, amount, funding.validUntil));
-            _requireSigner(digest, funding.signature, funding.from);
+            Signatures.requireSigner(digest, funding.signature, funding.from);
             _pullToken(asset, funding.from, amount);
         }
     }

@@ -51,12 +51,19 @@ contract FalseToken {
 /// @dev Can be told to refuse transfers, as tokens with block lists do.
 contract BlockingToken is TestToken {
     mapping(address => bool) public blocked;
+    bool public quietly;
+
+    /// @dev From now on it answers false instead of reverting.
+    function refuseQuietly() external {
+        quietly = true;
+    }
 
     function setBlocked(address account, bool on) external {
         blocked[account] = on;
     }
 
     function transfer(address to, uint256 amount) external override returns (bool) {
+        if (quietly && blocked[to]) return false;
         require(!blocked[to], "blocked");
         _move(msg.sender, to, amount);
         return true;
@@ -73,6 +80,15 @@ contract Refuser {
 
     receive() external payable {
         require(willing, "no");
+    }
+}
+
+/// @dev Needs most of a payout's gas to take coin.
+contract Hungry {
+    uint256[2] public notes;
+
+    receive() external payable {
+        notes = [block.number, msg.value];
     }
 }
 
