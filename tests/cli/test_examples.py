@@ -150,13 +150,13 @@ def pump_2_pays(town: Town) -> None:
     """A second board, with a channel of its own, pays while we look."""
     town.keep("perunika device run pump-2 --json", '"acknowledged"')
     streams = town.shell.json("perunika gateway streams --config shop/gateway.toml")["streams"]
-    paying = [stream for stream in streams if stream["role"] == "payee" and stream["phase"] == "open"]
+    paying = [stream for stream in streams if stream["role"] == "payee" and stream["phase"] == "serving"]
     assert len(paying) == 1
     town.shell.environment["STREAM"] = paying[0]["virtual"]
 
 
 def lines_show_money(town: Town, said: str) -> None:
-    lines = [line for line in said.splitlines() if "payee open: paid" in line]
+    lines = [line for line in said.splitlines() if "payee serving: paid" in line]
     assert len(lines) >= 2
     assert all("gwei" in line and "exposure" in line and "balance" in line for line in lines)
     assert "rate 2 gwei/s" in said or re.search(r"rate [1-3](\.\d+)? gwei/s", said)
@@ -196,8 +196,8 @@ def follow_on_terminal(town: Town) -> None:
 
 def paid_gwei(frame: list[str]) -> float:
     """Return what the frame shows as paid in the stream that is open."""
-    row = next(part for part in frame if " open " in part)
-    match = re.search(r" open +([0-9.]+) gwei", row)
+    row = next(part for part in frame if " serving " in part)
+    match = re.search(r" serving +([0-9.]+) gwei", row)
     assert match is not None, frame
     return float(match[1])
 
@@ -281,8 +281,8 @@ WALK = (
     Step("perunika gateway status --json", check=document(lambda said: said["health"]["ok"])),
     Step("perunika gateway streams", check=says("no streams")),
     Step('perunika gateway allow $PAYER --limit "0.1 ETH" --pause', check=says("but is paused")),
-    Step('perunika gateway allow $PAYER --limit "0.1 ETH" --max-fee "1000 gwei"', check=says("may lock 0.1 ETH")),
-    Step("perunika gateway allowances", check=says(r"0\.1 ETH +0 ETH +1000 gwei")),
+    Step('perunika gateway allow $PAYER --limit "0.1 ETH" --max-fee "0.00001 ETH"', check=says("may lock 0.1 ETH")),
+    Step("perunika gateway allowances", check=says(r"0\.1 ETH +0 ETH +10000 gwei")),
     Step("perunika doctor", check=everything_is_well),
     Step("perunika doctor --json", check=document(lambda said: said["ok"])),
     Step("perunika device run pump-1 --seconds 3s", check=says("acknowledged", "closed")),

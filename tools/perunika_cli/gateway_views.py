@@ -10,7 +10,7 @@ from perunika_cli.hub_views import flat, is_healthy
 from perunika_cli.live import LiveStreams
 from perunika_cli.output import Output, ether, fields_table, table
 from perunika_cli.services import gateway_api
-from perunika_cli.streams import Rates, Stream, measured, streams_table
+from perunika_cli.streams import Rates, Stream, measured, not_ended, streams_table
 
 
 def run_status(arguments: argparse.Namespace, output: Output) -> int:
@@ -33,13 +33,14 @@ def run_streams(arguments: argparse.Namespace, output: Output) -> int:
     api, rates = gateway_api(arguments), Rates()
 
     def look(now_s: float) -> Sequence[Stream]:
-        return measured(api.get("/v1/streams")["streams"], rates, now_s)
+        streams = measured(api.get("/v1/streams")["streams"], rates, now_s)
+        return streams if arguments.all else not_ended(streams)
 
     if arguments.live:
         return LiveStreams(output, look, f"streams at {api.url}", arguments.every, arguments.duration).run()
     streams = look(time.monotonic())
     plain = {"streams": [stream.as_json() for stream in streams]}
-    output.answer(plain, streams_table(streams) if streams else "no streams")
+    output.answer(plain, streams_table(streams) if streams else "no streams now")
     return OK
 
 

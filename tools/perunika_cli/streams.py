@@ -11,6 +11,8 @@ from perunika_cli.output import ether, short, table
 
 # The rate is that of the last few seconds: payments come once a second, polls may fall on either side of one.
 RATE_WINDOW_S = 5.0
+# Last phases of every role (perunika.phases): nothing moves any more.
+ENDED = frozenset(("paid", "collected", "refused", "cancelled", "closed"))
 COLUMNS = ("stream", "role", "with", "status", ">paid", ">rate/s", ">balance", ">exposure")
 
 
@@ -88,6 +90,11 @@ def _stream(row: Mapping[str, Any], rates: Rates, now_s: float) -> Stream:
         int(row["exposure_wei"]),
         rates.note(virtual, paid_wei, now_s),
     )
+
+
+def not_ended(streams: Sequence[Stream]) -> list[Stream]:
+    """Return the streams in which something may still happen."""
+    return [stream for stream in streams if stream.phase not in ENDED]
 
 
 def streams_table(streams: Sequence[Stream]) -> Table:

@@ -70,6 +70,7 @@ where there is no terminal it becomes lines, with --json one document per look."
     run_streams,
     (
         option("--live", action="store_true", help="follow, until Ctrl-C"),
+        option("--all", action="store_true", help="also those that have ended"),
         option("--every", type=duration, default=1.0, help="how often to look (default: 1s)"),
         option("--for", dest="duration", type=duration, metavar="DURATION", help="follow for so long, then end"),
         *GATEWAY_API,
@@ -97,7 +98,7 @@ and the highest fee of an opening. The same command changes it; --pause stops ne
         *GATEWAY_API,
     ),
     (
-        Example('perunika gateway allow $PAYER --limit "0.1 ETH" --max-fee "1000 gwei"', "a tenth of a coin"),
+        Example('perunika gateway allow $PAYER --limit "0.1 ETH" --max-fee "0.00001 ETH"', "a tenth of a coin"),
         Example('perunika gateway allow $PAYER --limit "0.1 ETH" --pause', "no new channels"),
     ),
 )
@@ -132,9 +133,7 @@ ended.""",
         *GATEWAY_API,
     ),
     (
-        Example(
-            "perunika gateway close $STREAM --config shop/gateway.toml", "end a stream of the shop's meter"
-        ),
+        Example("perunika gateway close $STREAM --config shop/gateway.toml", "end a stream of the shop's meter"),
         Example("perunika gateway close $CHANNEL --channel --config shop/gateway.toml", "leave the hub"),
     ),
 )
