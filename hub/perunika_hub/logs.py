@@ -54,5 +54,5 @@ def start_logs(level: str, form: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     # One line for each request would drown the rest; what is refused is logged by us.
-    for chatty in ("aiohttp.access", "web3"):
+    for chatty in ("aiohttp.access", "asyncio", "web3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

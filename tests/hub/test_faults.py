@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import signal
+import time
 
 import pytest
 
@@ -166,6 +167,11 @@ def test_an_old_view_of_the_chain_refuses_openings(stage, make_hub, play):
             stage.mine()
             await asyncio.sleep(0.2)
 
+    async def fresh(hub):
+        task = asyncio.create_task(mine_on())
+        await hub.until("/v1/health", lambda health: health["chain"]["time"] >= int(time.time()))
+        return task
+
     async def scene():
         hub = make_hub(limits__min_window="2s").start()
         async with Person(stage, "m0", "meter") as shop, Person(stage, "m1", "purse") as buyer:
@@ -177,13 +183,13 @@ def test_an_old_view_of_the_chain_refuses_openings(stage, make_hub, play):
             basic = buyer.record()
             buyer.request("chain", channel_id=buyer.channel_id, status=1, base=basic.base, total=basic.total,
                           withdraw_nonce=0, block=2**40, time_s=2**40)  # fmt: skip
-            mining = asyncio.create_task(mine_on())
+            mining = await fresh(hub)
             await pay(buyer, shop, seconds=1)
             mining.cancel()
             await asyncio.sleep(3)
             buyer.request("buy", buyer.device.address, payee=shop.device.address, capacity=10_000, validity_s=3600)
             await buyer.until(lambda: "chain.stale" in [fields["code"] for fields in buyer.heard("refused")])
-            mining = asyncio.create_task(mine_on())
+            mining = await fresh(hub)
             await pay(buyer, shop, seconds=1)
             mining.cancel()
 
