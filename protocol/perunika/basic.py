@@ -171,19 +171,20 @@ def _check_superset(last, checkpoint, top):
 
 def apply_checkpoint(ctx, basic, checkpoint, alice, bob):
     """Make a co-signed checkpoint current and delete what it retires; returns the saved record."""
-    held_alice, held_bob = basic.held_alice, basic.held_bob
+    held_alice, held_bob, terminated = basic.held_alice, basic.held_bob, basic.terminated
     for nano in live_nanos(ctx, checkpoint.channel_id):
         if covered(checkpoint, nano.nid):
             # Hub: a refusal in here may lack the answer that the checkpoint's signature implies; it holds nothing.
             of_alice, of_bob = held(nano)
             held_alice -= of_alice
             held_bob -= of_bob
+            terminated -= 1 if nano.final() is not None else 0
             ctx.view.delete(nano_key(nano.channel_id, nano.nid))
     floor = checkpoint.floor
     basic = basic.replace(
         checkpoint=checkpoint, checkpoint_alice=alice, checkpoint_bob=bob, offered=None, offered_signature=None,
         held_alice=held_alice, held_bob=held_bob, next_even=max(basic.next_even, floor + (floor & 1)),
-        next_odd=max(basic.next_odd, floor + 1 - (floor & 1)), terminated=0,
+        next_odd=max(basic.next_odd, floor + 1 - (floor & 1)), terminated=terminated,
     )  # fmt: skip
     ctx.save(basic_key(checkpoint.channel_id), basic)
     return basic

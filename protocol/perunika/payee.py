@@ -44,7 +44,6 @@ def serve(ctx, me, virtual, units=1):
         raise LocalError("expired", "the channel ended at %d" % stream.params.validity)
     if stream.served + units > entitled_units(me.policy, stream):
         due = (stream.served + units) * stream.terms.unit_price - me.policy.exposure
-        ctx.notify("unpaid", virtual=virtual, due=due, paid=stream.paid())
         raise LocalError("unpaid", "%d wei are due, %d paid" % (due, stream.paid()))
     stream = stream.replace(served=stream.served + units)
     ctx.save(stream_key(PAYEE, virtual), stream)

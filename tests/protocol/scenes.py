@@ -31,6 +31,7 @@ class Scene:
         self.world = World(**world)
         self.watch = Watch(self.world)
         self.virtual = None
+        self.known = set()
 
     def __getattr__(self, name):
         return getattr(self.world, name)
@@ -50,8 +51,12 @@ class Scene:
         return self
 
     def find_virtual(self):
-        streams = scan(self.device1.store, Stream, b"s" + bytes((PAYER,)))
-        self.virtual = streams[-1].params.digest(DOMAIN)
+        """Turn to the newest channel of device 1's payer."""
+        for stream in scan(self.device1.store, Stream, b"s" + bytes((PAYER,))):
+            virtual = stream.params.digest(DOMAIN)
+            if virtual not in self.known:
+                self.known.add(virtual)
+                self.virtual = virtual
         return self
 
     def pay(self, units):

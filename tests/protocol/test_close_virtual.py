@@ -1,4 +1,4 @@
-"""Flow 4: closing a virtual channel. The hub's signature on νb is the payment; it collects whenever the payer is back."""
+"""Flow 4: closing a virtual channel. The hub's signature on νb is the payment; it collects when the payer is back."""
 
 import pytest
 

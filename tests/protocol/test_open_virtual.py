@@ -1,4 +1,4 @@
-"""Flow 2: opening a virtual channel, in the order payer's member, payee's member, hub; refused, silent and late cases."""
+"""Flow 2: opening a virtual channel in the order payer's member, payee's member, hub; refused, silent, late."""
 
 import pytest
 
