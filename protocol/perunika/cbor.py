@@ -62,6 +62,9 @@ def _write(item, out, depth):
         for each in item:
             _write(each, out, depth + 1)
     elif kind is dict:
+        for key in item:
+            if type(key) is not int or key < 0 or key >> 64:
+                raise LocalError("cbor.key", "map keys must be unsigned integers")
         out.append(_head(5, len(item)))
         for key in sorted(item):
             _write_int(key, out)
