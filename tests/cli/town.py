@@ -85,8 +85,8 @@ class Town:
         """Chain, short waiting times, and a port that is free here."""
         self.faucet(self.address("hub/keys/owner.json"))
         self.edit(
-            "hub/hub.toml", chain__rpc_url=self.node.rpc_url, chain__poll="200ms", http__port=self.hub_port,
-            limits__min_window="1m", limits__challenge_duration="1h", settle__wait="1s",
+            "hub/hub.toml", chain__rpc_url=self.node.rpc_url, chain__poll="200ms", chain__confirmations=1,
+            http__port=self.hub_port, limits__min_window="1m", limits__challenge_duration="1h", settle__wait="1s",
         )  # fmt: skip
 
     def open_broker(self, devices: list[str], members: list[str]) -> None:

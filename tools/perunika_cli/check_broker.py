@@ -11,7 +11,6 @@ from perunika_host.mqtt_link import MqttLink
 from perunika_host.mqtt_settings import MqttSettings
 
 TIMEOUT_S = 6.0
-FOREIGN_WAIT_S = 1.0
 
 
 async def broker(name: str, settings: MqttSettings, own_topic: str, foreign_topic: str) -> list[Finding]:
@@ -61,8 +60,7 @@ async def _foreign(name: str, link: MqttLink, foreign_topic: str) -> list[Findin
     if link.state.protocol != "5":
         return []
     before = link.state.refused_out
-    await link.publish(foreign_topic, b"may I?")
-    await asyncio.sleep(FOREIGN_WAIT_S)
+    await link.publish_confirmed(foreign_topic, b"may I?", TIMEOUT_S)
     if link.state.refused_out > before:
         return [ok(f"{name} limits", f"{link.settings.user} may not write to other topics")]
     text = f"{link.settings.user} may write to {foreign_topic}, which is not its own"

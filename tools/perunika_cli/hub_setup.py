@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from perunika.errors import LocalError
@@ -20,6 +21,7 @@ from perunika_cli.provision import (
     write_config,
 )
 from perunika_cli.services import account, hub_chain, hub_config
+from perunika_host.chain import Chain
 from perunika_host.chain_actions import ChainActions, deploy
 from perunika_host.chain_sender import Call, Receipt
 from perunika_host.config import parse_overrides
@@ -29,6 +31,7 @@ from perunika_host.rpc import Rpc
 from perunika_host.units import format_duration, format_ether
 from perunika_hub.config import HubConfig
 
+POLL_S = 0.5
 DEVELOPMENT_CHAINS = (1337, 31337)
 NOWHERE = "0x" + "00" * 20
 
@@ -107,17 +110,25 @@ def run_fund(arguments: argparse.Namespace, output: Output) -> int:
         text = f"{hex_of(key.address)} does not own the vault, {hex_of(config.keys.vault_owner)} does"
         raise LocalError("fund.owner", text, "name the owner's keystore with --keystore, or correct keys.vault_owner")
     hub, gas = keystore_address(config.keys.hub_keystore), keystore_address(config.keys.gas_keystore)
-    receipts, vault_wei = asyncio.run(_fund(config, key, hub, gas, arguments.amount, arguments.gas))
+    amounts = arguments.amount, arguments.gas
+    receipts, vault_wei, counts = asyncio.run(_fund(config, key, hub, gas, amounts, arguments.wait))
     transactions = [{"kind": kind, **receipt_fields(receipt)} for kind, receipt in receipts]
-    plain = {"owner": hex_of(key.address), "vault_wei": str(vault_wei), "transactions": transactions}
+    plain = {
+        "owner": hex_of(key.address),
+        "vault_wei": str(vault_wei),
+        "confirmed": counts,
+        "transactions": transactions,
+    }
     shown = {kind: f"gas {receipt.gas_used}, {format_ether(receipt.fee_wei)}" for kind, receipt in receipts}
-    output.answer(plain, fields_table({**shown, "vault": format_ether(vault_wei)}))
+    shown["vault"] = format_ether(vault_wei) + ("" if counts else ", the hub counts it when it is confirmed")
+    output.answer(plain, fields_table(dict(shown)))
     return OK
 
 
 async def _fund(
-    config: HubConfig, key: Key, hub: bytes, gas: bytes, amount_wei: int, gas_wei: int
-) -> tuple[list[tuple[str, Receipt]], int]:
+    config: HubConfig, key: Key, hub: bytes, gas: bytes, amounts_wei: tuple[int, int], wait_s: float
+) -> tuple[list[tuple[str, Receipt]], int, bool]:
+    amount_wei, gas_wei = amounts_wei
     async with await hub_chain(config) as chain:
         actions, done = ChainActions(chain, key.account), []
         if not await chain.is_operator(key.address, hub):
@@ -126,7 +137,18 @@ async def _fund(
             done.append(("deposit", await actions.deposit(key.address, amount_wei)))
         if gas_wei:
             done.append(("gas money", await transfer(actions, gas, gas_wei)))
-        return done, await chain.vault_wei(key.address)
+        last_block = max((receipt.block for _, receipt in done), default=0)
+        return done, await chain.vault_wei(key.address), await _confirmed(chain, last_block, wait_s)
+
+
+async def _confirmed(chain: Chain, block: int, wait_s: float) -> bool:
+    """Return whether ``block`` is confirmed within ``wait_s``: a hub counts money only then."""
+    deadline = time.monotonic() + wait_s
+    while await chain.confirmed_block() < block:
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL_S)
+    return True
 
 
 async def transfer(actions: ChainActions, to: bytes, amount_wei: int) -> Receipt:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from perunika_cli.arguments import SET, YES, address, amount, config_option, id32, whole_duration
+from perunika_cli.arguments import SET, YES, address, amount, config_option, duration, id32, whole_duration
 from perunika_cli.command import Command, Example, option
 from perunika_cli.hub_setup import run_deploy, run_fund, run_hub, run_init
 from perunika_cli.hub_views import run_books, run_channels, run_settle, run_status, run_virtuals
@@ -51,11 +51,12 @@ FUND = Command(
     "let the hub's key use the vault, and fill it",
     """Sends what a hub needs before it can open channels, from the account that owns the vault: once the permission
 for the hub's key (setOperator), then a deposit into the vault. With --gas it also sends coin to the account that
-pays for closing channels.""",
+pays for closing channels. It waits until the chain has confirmed them, because the hub counts nothing before.""",
     run_fund,
     (
         option("amount", type=amount, help='deposit, such as "1 ETH"'),
         option("--gas", type=amount, default=0, metavar="AMOUNT", help="coin for the gas account"),
+        option("--wait", type=duration, default=60.0, help="how long to wait for confirmation (default: 1m)"),
         config_option("hub"),
         *ACCOUNT,
     ),
