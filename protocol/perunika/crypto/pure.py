@@ -6,6 +6,8 @@ or comparison depends on a nonce's digits, table points come from RAM, every coo
 fresh mask, and the inverse of the nonce and the product with the key are computed on masked numbers.
 """
 
+import sys
+
 from perunika.crypto.field import P, inverse, square_root
 from perunika.crypto.hashes import sha256
 from perunika.crypto.keccak import keccak256
@@ -14,7 +16,8 @@ from perunika.crypto.nonce import nonces
 from perunika.crypto.points import GENERATOR
 from perunika.crypto.signature import N, fresh_entropy, parse, require_digest, secret_number, write
 
-KNOWN_KEYS = 4  # keys that verify() remembers; each holds 2 KB once it has been used twice
+# Keys that verify() remembers; each holds 2 KB once it has been used twice. A board pays one payee or has few payers.
+KNOWN_KEYS = 1 if sys.implementation.name == "micropython" else 4
 
 _generator_tables = []  # 4 KB, made on first use
 _known = []  # [address, point, table or None], the latest used last
