@@ -90,7 +90,8 @@ def test_what_we_read_cbor2_reads_alike_and_would_write_the_same(raw):
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
-        ("1800", "form"), ("190017", "form"), ("1900ff", "form"), ("1a0000ffff", "form"), ("1b00000000ffffffff", "form"),
+        ("1800", "form"), ("190017", "form"), ("1900ff", "form"), ("1a0000ffff", "form"),
+        ("1b00000000ffffffff", "form"),
         ("5818" + "00" * 23, "truncated"), ("581700" + "00" * 22, "form"),
         ("c24100", "form"), ("c248ffffffffffffffff", "form"), ("c249000000000000000000", "form"),
         ("c25821" + "ff" * 33, "form"), ("c1581a", "type"), ("c200", "type"), ("d82000", "type"),

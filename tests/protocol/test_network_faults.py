@@ -40,7 +40,7 @@ class Weather:
         """Let a second pass; some of what was delayed arrives now, in any order."""
         self.chance.shuffle(self.under_way)
         arriving = len(self.under_way) // 2
-        for sender, target, raw in self.under_way[:arriving]:
+        for _sender, target, raw in self.under_way[:arriving]:
             if target.online:
                 target.receive(raw)
         del self.under_way[:arriving]
