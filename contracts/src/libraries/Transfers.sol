@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {NATIVE_PAYOUT_GAS, PAYOUT_RESERVE_GAS, TOKEN_PAYOUT_GAS} from "../types/Limits.sol";
+import {NATIVE_PAYOUT_GAS, TOKEN_PAYOUT_GAS} from "../types/Limits.sol";
 import {IPerunikaErrors} from "../interfaces/IPerunikaErrors.sol";
 import {IERC20} from "../interfaces/IERC20.sol";
 
@@ -9,13 +9,12 @@ import {IERC20} from "../interfaces/IERC20.sol";
 library Transfers {
     address internal constant NATIVE = address(0);
 
-    /// @dev Tries a payout within its gas allowance; false when the receiver or the token refused.
-    /// Reverts when too little gas is left to give that allowance in full.
+    /// @dev Tries a payout within its gas allowance; false when the receiver or the token refused. When too little gas
+    /// is left to give the allowance in full, what remains after a failure does not pay for recording a claim, so the
+    /// whole call reverts: nobody starves a receiver into a claim.
     function trySend(address asset, address to, uint256 amount) internal returns (bool) {
-        uint256 allowance = asset == NATIVE ? NATIVE_PAYOUT_GAS : TOKEN_PAYOUT_GAS;
-        uint256 floor = allowance + PAYOUT_RESERVE_GAS;
-        if (gasleft() < floor) revert IPerunikaErrors.GasTooLow(gasleft(), floor);
-        return asset == NATIVE ? sendNative(to, amount, allowance) : sendToken(asset, to, amount, allowance);
+        return
+            asset == NATIVE ? sendNative(to, amount, NATIVE_PAYOUT_GAS) : sendToken(asset, to, amount, TOKEN_PAYOUT_GAS);
     }
 
     /// @dev A transfer that the receiver asked for itself: all gas, or revert.

@@ -11,11 +11,9 @@ uint256 constant MAX_BITMAP_BYTES = 1024;
 // The lowest base a withdrawal may leave; 2^24 withdrawals of 2^96 stay inside int128.
 int256 constant MIN_BASE = -(2 ** 120);
 
-// Gas a payout may use. Before one, that and the reserve must be left: a 64th that the EVM holds back, and the price
-// of sending value. So nobody can starve a receiver into a claim by sending a call with little gas.
+// Gas a payout may use.
 uint256 constant NATIVE_PAYOUT_GAS = 50_000;
 uint256 constant TOKEN_PAYOUT_GAS = 150_000;
-uint256 constant PAYOUT_RESERVE_GAS = 16_000;
 
 // What must be left before each entry of closeMany: an entry gets 63/64 of it, enough for its checks and its payout.
 uint256 constant ENTRY_FLOOR_GAS = 200_000;
