@@ -1,7 +1,7 @@
 """EIP-712 digests, written field by field (EIP-712 §"Definition of hashStruct"; onchain.md "Signed structs")."""
 
 from perunika.crypto import keccak256
-from perunika.value import Value
+from perunika.value import Value, share
 
 _WORD = 1 << 256
 
@@ -78,7 +78,8 @@ class Struct(Value):
 def _field(item):
     """Return (name, kind) of an ABI member: posting enforces smaller bounds than the ABI type says (onchain.md)."""
     kind, name = item.split(" ")
-    return _NAMES.get(name) or _snake(name), _BOUNDS.get(name) or ("amount" if kind == "uint128" else kind)
+    bound = _BOUNDS.get(name) or ("amount" if kind == "uint128" else kind)
+    return share(_NAMES.get(name) or _snake(name)), share(bound)
 
 
 def _snake(name):

@@ -108,10 +108,24 @@ def parse_fields(text, classes):
     return tuple([_pair(item, classes) for item in text.split(",")]) if text else ()
 
 
+class _Box:
+    """Its attributes' names are words that MicroPython keeps once."""
+
+
+def share(word):
+    """Return a text equal to ``word`` that costs a board no memory when the same word is kept elsewhere too."""
+    if REMEMBERS:
+        return sys.intern(word)
+    box = _Box()
+    setattr(box, word, None)
+    return list(box.__dict__)[0]
+
+
 def _pair(item, classes):
     name, kind = item.split(" ")
+    name = share(name)
     if not "A" <= kind[0] <= "Z":
-        return name, kind
+        return name, share(kind)
     mode = kind[-1] if kind[-1] in "?*" else ""
     wanted = kind[: len(kind) - len(mode)]
     for cls in classes:
