@@ -12,7 +12,7 @@ ARGS ?=
 
 BIN := .venv/bin
 STAMPS := build/stamps
-FORGE := cd contracts && node_modules/.bin/forge
+FORGE := node contracts/tools/forge.mjs
 
 .PHONY: help
 help: ## Show this list
@@ -28,7 +28,7 @@ demo: install ## Run the whole path once: chain, broker, hub, gateways, devices 
 .PHONY: test
 test: install ## Run every test: contracts (Foundry), then everything else (pytest)
 	@status=0; \
-	( $(FORGE) test ) || status=1; \
+	$(FORGE) test || status=1; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS) tests || status=1; \
 	exit $$status
 

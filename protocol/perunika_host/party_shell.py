@@ -76,7 +76,9 @@ class PartyShell:
 
     async def request(self, address: bytes, name: str, **fields: Any) -> list[Any]:
         """Run our own user's request; raises what the core raises, writes nothing then. Returns the effects."""
-        return await self._run(lambda view: self.party.request(view, address, name, _now_ms(), os.urandom(32), **fields))
+        return await self._run(
+            lambda view: self.party.request(view, address, name, _now_ms(), os.urandom(32), **fields)
+        )
 
     async def tick(self) -> None:
         """Repeat what is unanswered, do what is due."""
