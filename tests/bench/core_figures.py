@@ -106,7 +106,7 @@ def voucher_check() -> dict[str, Any]:
 
 
 def _eth_account() -> float:
-    """Return the p99 of what a web service usually does: build the typed data and recover the signer with eth-account."""
+    """Return the p99 of what a web service usually does: typed data built and its signer recovered with eth-account."""
     account = Account.create()
     typed = {
         "domain": {"name": "Perunika", "version": "1", "chainId": 1, "verifyingContract": "0x" + "11" * 20},
