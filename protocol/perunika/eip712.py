@@ -1,7 +1,7 @@
 """EIP-712 digests, written field by field (EIP-712 §"Definition of hashStruct"; onchain.md "Signed structs")."""
 
 from perunika.crypto import keccak256
-from perunika.value import Value, share
+from perunika.value import REMEMBERS, Value, share
 
 _WORD = 1 << 256
 
@@ -31,16 +31,7 @@ class Domain:
         )
 
 
-_typehashes = {}
-
-
-def typehash(type_text):
-    """Return keccak256 of an EIP-712 type text; remembered, because a board pays milliseconds for it."""
-    known = _typehashes.get(type_text)
-    if known is None:
-        known = _typehashes[type_text] = keccak256(type_text.encode())
-    return known
-
+_type_hashes = {}
 
 # Fields whose Python name or bound differs from what the ABI says: posting enforces smaller bounds (onchain.md).
 _NAMES = {"from": "source"}
@@ -65,10 +56,26 @@ class Struct(Value):
         """Return the EIP-712 type text, for instance ``Voucher(bytes32 channelId,uint128 cumulativeAmount)``."""
         return cls.__name__ + "(" + cls.ABI + ")"
 
+    @classmethod
+    def type_hash(cls):
+        """Return keccak256 of the type text, remembered: a board pays milliseconds for it."""
+        known = _type_hashes.get(cls.__name__)
+        if known is None:
+            known = _type_hashes[cls.__name__] = keccak256(cls.type_text().encode())
+        return known
+
     def digest(self, domain):
         """Return the 32 bytes to sign in ``domain``; for BasicParams and VirtualParams this is also the id."""
+        if not REMEMBERS:
+            return self._digest(domain)
+        known = self.__dict__.get("_digested")
+        if known is None or known[0] is not domain:
+            known = self.__dict__["_digested"] = (domain, self._digest(domain))
+        return known[1]
+
+    def _digest(self, domain):
         row = self.row()
-        body = [typehash(self.type_text())]
+        body = [self.type_hash()]
         kinds = self.ABI.split(",")
         for i in range(len(kinds)):
             body.append(word(kinds[i].split(" ")[0], row[i]))
