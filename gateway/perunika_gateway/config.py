@@ -105,7 +105,7 @@ class MeterConfig:
         kinds.amount(), None, "How much is served ahead of payment; default: one unit.", "1 gwei"
     )
     min_capacity_wei: int = setting(kinds.amount(), "1 wei", "Smallest channel that is worth serving.")
-    window_s: int = setting(kinds.whole_duration("1s"), "10m", "Dispute window of the channels we sell through.")
+    window_s: int = setting(kinds.whole_duration("1s"), "1h", "Dispute window of the channels we sell through.")
     max_validity_s: int = setting(kinds.whole_duration("1m", "400d"), "1d", "Longest life of such a channel.")
     idle_s: int = setting(kinds.whole_duration("1s"), "10m", "A channel without payment is closed after this.")
     grace_s: float = setting(kinds.duration("0s", "1h"), "10s", "How long an unpaid connection is kept, without bytes.")

@@ -1,6 +1,8 @@
 """Contract, vault and basic channels of the demo, on the demo's own chain, through the same client as everybody."""
 
+import asyncio
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from perunika.errors import PeerError
+from perunika.errors import PeerError, PerunikaError
 from perunika.structs import BasicParams
 from perunika_cli.demo.web import ask
 from perunika_host.chain import Chain
@@ -19,6 +21,7 @@ from perunika_host.rpc import Rpc
 MIN_WINDOW_S = 60
 MAX_WINDOW_S = 30 * 86400
 CHALLENGE_S = 3600
+CONFIRMED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ async def open_channel(
         "member": _hex(member), "member_owner": owner.address.lower(), "member_deposit": str(deposits[0]),
         "hub_deposit": str(deposits[1]), "challenge_duration_s": CHALLENGE_S, "salt": _hex(salt),
     }  # fmt: skip
-    quote = ask(f"{hub_url}/v1/quotes", question)
+    quote = await _quote(hub_url, question)
     params = read_params(quote["params"])
     wanted = (member, hub, address_of(owner), CHALLENGE_S, salt)
     if (params.alice, params.bob, params.alice_owner, params.challenge_duration, params.salt) != wanted:
@@ -81,6 +84,18 @@ async def open_channel(
         await ChainActions(chain, owner).open(opening)
         channel_id = await chain.channel_id(params)
     return OpenChannel(params, channel_id, deposits[0], deposits[1])
+
+
+async def _quote(hub_url: str, question: dict[str, str | int]) -> Any:
+    """Return the hub's quote; waits while its vault's deposit is not confirmed yet."""
+    deadline_s = time.monotonic() + CONFIRMED_S
+    while True:
+        try:
+            return ask(f"{hub_url}/v1/quotes", question)
+        except PerunikaError as error:
+            if error.code != "quote.liquidity" or time.monotonic() > deadline_s:
+                raise
+        await asyncio.sleep(0.5)
 
 
 def read_params(plain: Mapping[str, Any]) -> BasicParams:
