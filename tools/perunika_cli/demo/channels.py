@@ -86,7 +86,7 @@ async def open_channel(
     return OpenChannel(params, channel_id, deposits[0], deposits[1])
 
 
-async def _quote(hub_url: str, question: dict[str, str | int]) -> Any:
+async def _quote(hub_url: str, question: dict[str, object]) -> Any:
     """Return the hub's quote; waits while its vault's deposit is not confirmed yet."""
     deadline_s = time.monotonic() + CONFIRMED_S
     while True:
