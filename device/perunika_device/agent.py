@@ -20,6 +20,7 @@ from perunika_device.shell import Shell
 from perunika_device.wall_clock import WallClock
 
 _TICK_MS = 1000
+_PAUSE_S = 0.1
 _STATE_MS = 2000
 _SETUP = ("config", "config_section", "identity", "sealed", "pbkdf2")
 _SHOWN = ("refused message", "refused", "peer error", "unpaid")
@@ -46,6 +47,7 @@ class Agent:
         self.shell = Shell(Party(config.domain, endpoints), self.store, self.clock, self._act)
         self.device = endpoints[-1].address
         self.link = Link(config.broker, config.site, self.device.hex(), self._receive)
+        platform.remember_keys(1 if config.seller is not None else 0)
         _forget_setup()
 
     def _add_roles(self, sensor, on_reading):
@@ -149,10 +151,9 @@ class Agent:
 
     async def pause(self, timeout_s):
         """Wait ``timeout_s`` seconds or until the agent is asked to end; returns whether it is."""
-        try:
-            await asyncio.wait_for(self.stopping.wait(), timeout_s)
-        except asyncio.TimeoutError:
-            pass
+        start_ms = platform.ticks_ms()
+        while not self.stopping.is_set() and platform.elapsed_ms(start_ms) < timeout_s * 1000:
+            await asyncio.sleep(min(timeout_s, _PAUSE_S))
         return self.stopping.is_set()
 
     async def _ticks(self):
@@ -187,6 +188,7 @@ class Agent:
 
     def state(self):
         """Return what people may see, as a dict of plain values."""
+        gc.collect()
         state = {"heap_bytes": platform.heap_used_bytes(), "heap_peak_bytes": self.log.heap_peak_bytes}
         for role in self.roles:
             state.update(role.state())

@@ -34,11 +34,16 @@ def entry_bytes(key, value):
     return _ENTRY_HEAD_BYTES + len(key) + (0 if value is None else len(value))
 
 
-def make_frame(number, payload):
-    """Return the frame that carries ``payload``."""
+def frame_parts(number, payload):
+    """Return the frame that carries ``payload`` in three pieces: a small heap has no room for it twice."""
     head = _MAGIC + len(payload).to_bytes(2, "big") + number.to_bytes(4, "big")
     crc = binascii.crc32(payload, binascii.crc32(head))
-    return head + payload + crc.to_bytes(4, "big")
+    return head, payload, crc.to_bytes(4, "big")
+
+
+def make_frame(number, payload):
+    """Return the same frame in one piece."""
+    return b"".join(frame_parts(number, payload))
 
 
 def make_payload(writes):

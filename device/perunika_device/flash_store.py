@@ -16,7 +16,7 @@ from perunika_device.flash_frames import (
     apply_payload,
     entry_bytes,
     frame_bytes,
-    make_frame,
+    frame_parts,
     make_payload,
     read_frames,
 )
@@ -116,12 +116,13 @@ class FlashStore:
         return self._total_bytes() + len(self._entries) * frame_bytes(0) + self._journal_bytes
 
     def _append(self, payload):
-        frame = make_frame(self._number + 1, payload)
         with open(self._path, "ab") as file:
-            write_whole(file, frame)
+            size_bytes = 0
+            for part in frame_parts(self._number + 1, payload):
+                size_bytes += write_whole(file, part)
             platform.flush_to_disk(file)
         self._number += 1
-        self._file_bytes += len(frame)
+        self._file_bytes += size_bytes
 
     def _rewrite(self, payload):
         """Write the state that results from ``payload`` as a new file; ``payload`` None leaves the state as it is."""
@@ -142,11 +143,13 @@ class FlashStore:
 
 
 def _whole_file(entries):
-    yield make_frame(1, FORMAT)
     number = 1
+    for part in frame_parts(number, FORMAT):
+        yield part
     for key in entries:
         number += 1
-        yield make_frame(number, make_payload({key: entries[key]}))
+        for part in frame_parts(number, make_payload({key: entries[key]})):
+            yield part
 
 
 def _check_entry(key, value):

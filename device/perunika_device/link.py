@@ -6,6 +6,10 @@ import json
 from perunika_device.mqtt import Client, TlsSettings
 
 MAX_QUEUED = 24
+# The largest message that a board gets or sends has half of this; a checkpoint fits while fewer than 2,000 of its
+# channel's nanocontracts are between the oldest open one and the newest.
+MAX_PACKET_BYTES = 1536
+_WINDOW = 4  # messages on their way to the broker
 
 
 class Link:
@@ -24,9 +28,10 @@ class Link:
         self._queue = []
         self._wake = asyncio.Event()
         self.dropped = 0
+        will = (self._availability, "offline", True)
         self.client = Client(
-            broker.host, broker.port, device, broker.user, broker.password, _tls(broker), broker.keepalive_s,
-            (self._availability, "offline", True), lambda topic, payload: on_message(payload),
+            broker.host, broker.port, device, broker.user, broker.password, _tls(broker), broker.keepalive_s, will,
+            lambda topic, payload: on_message(payload), MAX_PACKET_BYTES, _WINDOW,
         )  # fmt: skip
 
     @property

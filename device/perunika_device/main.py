@@ -17,6 +17,12 @@ import sys
 from perunika.errors import PerunikaError
 from perunika_device import platform
 
+# While modules are loaded, memory is tidied this often: else what loading leaves behind ends up in pieces everywhere.
+_LOADING_BYTES = 2048
+# And this often afterwards: what is kept would else lie scattered among garbage and leave no room in one piece.
+_WORKING_BYTES = 16384
+_TIGHT_BYTES = 4096  # with a channel of its own a board has 15 KB left
+
 
 class Options:
     """The command line; raises ``ValueError`` with a sentence for a person."""
@@ -78,12 +84,14 @@ async def obey(agent):
 
 async def work(options):
     """Run the agent that the options describe."""
+    platform.collect_every(_LOADING_BYTES)
     from perunika_device.agent import Agent
     from perunika_device.config import load
     from perunika_device.event_log import EventLog
     from perunika_device.sensors import temperature
 
     agent = Agent(load(options.path), EventLog(options.log), temperature)
+    platform.collect_every(_WORKING_BYTES if agent.config.member is None else _TIGHT_BYTES)
     platform.on_terminate(agent.stop)
     obeying = asyncio.create_task(obey(agent)) if options.commands else None
     try:

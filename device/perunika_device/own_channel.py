@@ -1,8 +1,8 @@
 """A board that is a member itself: its basic channel, its own allowance, and what a lost memory means (R15)."""
 
 from perunika.context import request_id
-from perunika.member import Member
 from perunika.messages import Message, encode
+from perunika.paying_member import PayingMember
 from perunika.records import (
     PAYER_MEMBER,
     Allowance,
@@ -32,7 +32,7 @@ class OwnChannel(Role):
         config = agent.config
         self._settings = config.member
         self._payer = payer
-        self._member = Member(key, config.member.policy)
+        self._member = PayingMember(key, config.member.policy)
         self.endpoints = [self._member]
         self.address = self._member.address
         self.params = BasicParams(self.address, config.hub, *config.member.terms)

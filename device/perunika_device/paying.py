@@ -1,7 +1,5 @@
 """The payer's role: what is paid and heard, and when the next payment is due (``purchase`` opens and closes)."""
 
-import asyncio
-
 from perunika.crypto import verify
 from perunika.errors import PeerError
 from perunika.payer import LAG_UNITS, Payer, capacity_left
@@ -21,8 +19,8 @@ _MARGIN_MS = 3  # the clock of a due unit must have passed when the tick looks
 class Paying(Role):
     """Pays ``config.payer.payee``. ``own`` is the board's ``OwnChannel`` or None when it lives on an allowance.
 
-    ``phase`` is idle, opening, paying, refused or closed; ``problem`` a short word for what went wrong; ``changed`` is
-    set at every new phase. ``virtual`` is the id of the channel being paid.
+    ``phase`` is idle, opening, paying, refused or closed; ``problem`` a short word for what went wrong; ``virtual`` the
+    id of the channel being paid.
     """
 
     def __init__(self, agent, key, own, on_reading):
@@ -41,7 +39,6 @@ class Paying(Role):
         self.virtual = None
         self.phase = "idle"
         self.problem = None
-        self.changed = asyncio.Event()
         self.held = False
         self._feed = None
         self._readings = 0
@@ -136,7 +133,6 @@ class Paying(Role):
         """Log and remember that a new phase has begun."""
         self.phase = phase
         self.agent.log.write(phase, **facts)
-        self.changed.set()
 
     def silent_ms(self):
         """Return for how long our last payment has waited without any answer; 0 when none waits."""

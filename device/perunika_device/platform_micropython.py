@@ -11,6 +11,7 @@ import time
 
 import cryptolib
 
+from perunika.crypto import pure
 from perunika.errors import PeerError
 
 # ESP32 and most boards count seconds from 2000, the unix port from 1970.
@@ -57,6 +58,16 @@ def make_directory(path):
 async def read_line(file):
     """Return the next line of ``file`` (a pipe or a terminal) as bytes, b"" at its end."""
     return await asyncio.StreamReader(file).readline()
+
+
+def collect_every(allocated_bytes):
+    """Collect garbage whenever so much was allocated; -1: only when memory runs out."""
+    gc.threshold(allocated_bytes)
+
+
+def remember_keys(count):
+    """Keep tables of so many public keys whose signatures are checked again and again; each costs 2 KB."""
+    pure.remember_keys(count)
 
 
 def on_terminate(stop):

@@ -16,6 +16,7 @@ _OPEN_WAIT_S = 60
 _CLOSE_WAIT_S = 30
 _CHAIN_WAIT_S = 60
 _SILENT_MS = 8000
+_LOOK_S = 0.05
 
 
 class Purchase:
@@ -58,11 +59,7 @@ class Purchase:
         while role.phase not in phases and platform.elapsed_ms(start_ms) < timeout_s * 1000:
             if self._agent.stopping.is_set() and "closed" not in phases:
                 return False
-            role.changed.clear()
-            try:
-                await asyncio.wait_for(role.changed.wait(), 0.25)
-            except asyncio.TimeoutError:
-                pass
+            await asyncio.sleep(_LOOK_S)
         return role.phase in phases
 
     async def _resumed(self):

@@ -6,8 +6,6 @@ or comparison depends on a nonce's digits, table points come from RAM, every coo
 fresh mask, and the inverse of the nonce and the product with the key are computed on masked numbers.
 """
 
-import sys
-
 from perunika.crypto.field import P, inverse, square_root
 from perunika.crypto.hashes import sha256
 from perunika.crypto.keccak import keccak256
@@ -16,10 +14,10 @@ from perunika.crypto.nonce import nonces
 from perunika.crypto.points import GENERATOR
 from perunika.crypto.signature import N, fresh_entropy, parse, require_digest, secret_number, write
 
-# Keys that verify() remembers; each holds 2 KB once it has been used twice. A board pays one payee or has few payers.
-KNOWN_KEYS = 1 if sys.implementation.name == "micropython" else 4
+KNOWN_KEYS = 4  # keys that verify() remembers; each holds 2 KB once it has been used twice
 
 _generator_tables = []  # 4 KB, made on first use
+_room = [KNOWN_KEYS]
 _known = []  # [address, point, table or None], the latest used last
 
 
@@ -107,9 +105,16 @@ def verify(digest, signature, address):
     if point is None or _address(point) != address:
         return False
     _known.append([bytes(address), point, None])
-    if len(_known) > KNOWN_KEYS:
+    if len(_known) > _room[0]:
         _known.pop(0)
     return True
+
+
+def remember_keys(count):
+    """Let ``verify`` remember at most ``count`` keys from now on: 0 for a board that checks few signatures."""
+    _room[0] = count
+    while len(_known) > count:
+        _known.pop(0)
 
 
 def _verify_known(entry, digest, r, s, odd):

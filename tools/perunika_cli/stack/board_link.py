@@ -1,0 +1,336 @@
+"""Links a board's modules into a few: what a linker does for C, because MicroPython pays RAM for modules and names.
+
+On a board every module costs a quarter of a kilobyte, every imported name an entry in a table, every distinct name a
+place in the table of all names. Linked, the modules of one role are one module, imports between them are gone, and
+private names and parameters are short. What the code does stays the same; docstrings and annotations go.
+"""
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from perunika_cli.stack.board_scopes import Renamer, top_level_names
+from perunika_cli.stack.board_texts import Texts
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+Imports = dict[str, tuple[str, str | None]]  # local name -> (module, its name; None for the module itself)
+
+
+class Module:
+    """One source file: its tree, what it imports from the others at its top level, and what it defines."""
+
+    def __init__(self, name: str, source: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.tree = ast.parse(source)
+        self.known = set(known)
+        self.imports: Imports = {}
+        self.defined = list(dict.fromkeys(top_level_names(self.tree)))
+        for statement in self.tree.body:
+            self.imports |= self.targets(statement)
+        # An import that depends on something stays where it is, and with it the module.
+        self.alone = any(
+            self.targets(node)
+            for statement in self.tree.body
+            if isinstance(statement, (ast.If, ast.Try))
+            for node in ast.walk(statement)
+        )
+
+    def targets(self, node: ast.AST) -> Imports:
+        """Return what an import statement takes from known modules; empty for everything else."""
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            return {}
+        found: Imports = {}
+        for alias in node.names:
+            local, inner = alias.asname or alias.name, f"{node.module}.{alias.name}"
+            if inner in self.known:
+                found[local] = (inner, None)
+            elif node.module in self.known:
+                found[local] = (node.module, alias.name)
+        return found
+
+
+def closure(root: str, modules: Mapping[str, Module]) -> list[str]:
+    """Return ``root`` and all that it imports at its top level, each after what it needs itself."""
+    done: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in done or name not in modules:
+            return
+        for module, _ in modules[name].imports.values():
+            visit(module)
+        done[name] = None
+
+    visit(root)
+    return list(done)
+
+
+def drop_unused(modules: Mapping[str, Module], kept: Iterable[str]) -> None:
+    """Remove functions and classes that nothing on a board mentions (the hub's side of shared modules), and imports.
+
+    ``kept``: modules whose names other programs use.
+    """
+    while _drop_once(modules, set(kept)):
+        pass
+    asked = {target for module in modules.values() for target in module.imports.values()}
+    for module in modules.values():
+        passed_on = {local for local in module.imports if (module.name, local) in asked}
+        used = (
+            passed_on
+            | {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+            | _exported(module.tree)
+        )
+        module.imports = {local: target for local, target in module.imports.items() if local in used}
+        module.defined = list(dict.fromkeys(top_level_names(module.tree)))
+
+
+def _drop_once(modules: Mapping[str, Module], kept: set[str]) -> bool:
+    mentioned: dict[str, set[ast.stmt]] = {}
+    for module in modules.values():
+        for statement in module.tree.body:
+            for word in _words(statement):
+                mentioned.setdefault(word, set()).add(statement)
+    dropped = False
+    for module in modules.values():
+        for statement in list(module.tree.body) if module.name not in kept else []:
+            names = _defines(statement)
+            if names and not any(mentioned.get(name, set()) - {statement} for name in names):
+                module.tree.body.remove(statement)
+                dropped = True
+    return dropped
+
+
+def _defines(statement: ast.stmt) -> set[str]:
+    """Return the names of a function, a class or plain constants; empty for what may do more than define."""
+    if isinstance(statement, _DEFINITIONS):
+        return {statement.name}
+    if isinstance(statement, ast.Assign) and not any(isinstance(node, ast.Call) for node in ast.walk(statement)):
+        return {node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return set()
+
+
+def _words(statement: ast.stmt) -> set[str]:
+    """Return every name that a statement mentions in any way but by importing it."""
+    words: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words.add(node.value)
+            words.update(node.value.replace(",", " ").replace("?", " ").split(" "))  # kinds of fields are texts
+    return words
+
+
+def _exported(tree: ast.Module) -> set[str]:
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            return _words(statement)
+    return set()
+
+
+class Bundle:
+    """Modules that become one, under the name of ``root``; ``unique`` maps (module, name) to the name it gets."""
+
+    def __init__(self, root: str, members: Sequence[Module]) -> None:
+        self.root = root
+        self.members = members
+        self.unique: dict[tuple[str, str], str] = {}
+        taken: set[str] = set()
+        classes = {n.name for m in members for n in m.tree.body if isinstance(n, ast.ClassDef)}
+        for member in members:
+            for name in member.defined:
+                self.unique[member.name, name] = self._choose(name, taken, classes, alone=len(members) == 1)
+
+    def _choose(self, name: str, taken: set[str], classes: set[str], alone: bool) -> str:
+        chosen = name
+        if name[0] == "_" and name[:2] != "__" and name not in classes:
+            chosen = f"_{len(taken)}"
+        elif not alone:
+            number = 2
+            while chosen in taken:
+                if name in classes:
+                    raise ValueError(f"two classes called {name} in {self.root}")
+                chosen, number = f"{name}_{number}", number + 1
+        taken.add(chosen)
+        return chosen
+
+
+class Linker:
+    """All bundles of a board. ``roots``: which modules may be imported by themselves, the most basic ones first."""
+
+    def __init__(self, sources: Mapping[str, str], roots: Sequence[str]) -> None:
+        self.modules = {name: Module(name, source, sources) for name, source in sources.items()}
+        drop_unused(self.modules, PROGRAMS)
+        self.home: dict[str, Bundle] = {}
+        claims = self._claims(roots)
+        groups: dict[str, list[str]] = {}
+        for root in roots:
+            groups[root] = [n for n in self._members(root) if claims[n] == root]
+        for name in self.modules:
+            if claims.get(name) not in groups or name not in groups[claims[name]]:
+                groups[name] = [name]
+        self.bundles = [Bundle(root, [self.modules[n] for n in names]) for root, names in groups.items()]
+        for bundle in self.bundles:
+            for member in bundle.members:
+                self.home[member.name] = bundle
+        self.keywords = {
+            node.arg
+            for module in self.modules.values()
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.keyword) and node.arg
+        }
+
+    def _members(self, root: str) -> list[str]:
+        found = closure(root, self.modules)
+        for extra in EXTRA.get(root, ()):
+            found += [name for name in closure(extra, self.modules) if name not in found]
+        return found
+
+    def _claims(self, roots: Sequence[str]) -> dict[str, str]:
+        """Say to which root each module belongs: the first basic one that needs it; of the last ones only its own."""
+        claims: dict[str, str] = {}
+        for root in roots:
+            for name in self._members(root):
+                if self.modules[name].alone:
+                    claims[name] = name
+                elif name not in claims:
+                    claims[name] = root
+                elif claims[name] in ROLES and root in ROLES and name not in roots:
+                    claims[name] = name  # two roles need it: it stands alone
+        return claims
+
+    def link(self) -> dict[str, str]:
+        """Return the linked sources by module name."""
+        return {bundle.root: self._source(bundle) for bundle in self.bundles}
+
+    def _source(self, bundle: Bundle) -> str:
+        body: list[ast.stmt] = []
+        outside: dict[tuple[str, str], str] = {}
+        for member in bundle.members:
+            names = self._names(bundle, member, outside)
+            renamer = Renamer(names, self.keywords, partial(self._in_place, member=member))
+            for statement in member.tree.body:
+                if not self._goes(statement, member):
+                    body += renamer.flat(statement)
+        imports: list[ast.stmt] = [
+            ast.ImportFrom(root, [ast.alias(name, local if local != name else None)], 0)
+            for (root, name), local in outside.items()
+        ]
+        texts = Texts()
+        body = [texts.visit(statement) for statement in _strip(body)]
+        tree = ast.fix_missing_locations(ast.Module([*imports, *texts.head(), *body], []))
+        return ast.unparse(tree) + "\n"
+
+    def _goes(self, statement: ast.stmt, member: Module) -> bool:
+        targets = member.targets(statement)
+        return bool(targets) and all(self._linked(target) for target in targets.values())
+
+    def _linked(self, target: tuple[str, str | None]) -> bool:
+        module, name = target
+        return name is not None or not self.modules[module].alone
+
+    def _names(self, bundle: Bundle, member: Module, outside: dict[tuple[str, str], str]) -> dict[str, ast.expr]:
+        """Return what each global name of ``member`` becomes; adds to ``outside`` what other bundles must give."""
+        names: dict[str, ast.expr] = {n: ast.Name(bundle.unique[member.name, n]) for n in member.defined}
+        for local, (module, name) in member.imports.items():
+            if name is not None:
+                names[local] = ast.Name(self._place(bundle, module, name, outside))
+            elif not self.modules[module].alone:
+                names[local] = _ModuleName(
+                    {n: self._place(bundle, module, n, outside) for n in _attributes(member.tree, local)}
+                )
+        return names
+
+    def _place(self, bundle: Bundle, module: str, name: str, outside: dict[tuple[str, str], str]) -> str:
+        """Return under which name ``bundle`` finds ``name`` of ``module``; what only passes through is followed."""
+        found = self.modules[module].imports.get(name)
+        if found is not None and found[1] is not None and not self.modules[module].alone:
+            return self._place(bundle, found[0], found[1], outside)
+        home = self.home[module]
+        unique = home.unique.get((module, name), name)
+        if home is bundle:
+            return unique
+        key = (home.root, unique)
+        if key not in outside:
+            taken = {*bundle.unique.values(), *outside.values()}
+            local = unique
+            while local in taken:
+                local = f"{local}_x"
+            outside[key] = local
+        return outside[key]
+
+    def _in_place(self, node: ast.ImportFrom, member: Module) -> list[ast.stmt]:
+        """Rewrite an import inside a function or a condition: its module may have another name now."""
+        targets = member.targets(node)
+        if not targets or any(name is None for _, name in targets.values()):
+            return [node]
+        made: list[ast.stmt] = []
+        for local, (module, name) in targets.items():
+            home = self.home[module]
+            unique = home.unique.get((module, str(name)), str(name))
+            made.append(ast.ImportFrom(home.root, [ast.alias(unique, local if local != unique else None)], 0))
+        return made
+
+
+class _ModuleName(ast.Name):
+    """An alias of a linked module: its attributes are names of ours."""
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        super().__init__("?")
+        self.attributes = attributes
+
+
+def _attributes(tree: ast.AST, alias: str) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == alias
+    }
+
+
+def _strip(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Drop docstrings and annotations; and imports of the outside world that an earlier module has made."""
+    seen: set[str] = set()
+    kept: list[ast.stmt] = []
+    for statement in body:
+        text = ast.unparse(ast.fix_missing_locations(statement))
+        if isinstance(statement, (ast.Import, ast.ImportFrom)) and text in seen:
+            continue
+        seen.add(text)
+        if not _is_text(statement) and not (isinstance(statement, ast.Assign) and text.startswith("__all__")):
+            kept.append(statement)
+    return kept
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+# Small modules that several roles need.
+EXTRA = {
+    "perunika_device.agent": (
+        "perunika.endpoint",
+        "perunika.streams",
+        "perunika_device.chain_feed",
+        "perunika_device.event_log",
+        "perunika_device.marker",
+        "perunika_device.role",
+    )
+}
+# What other programs import by name.
+PROGRAMS = ("perunika_device.main", "perunika_device.payer", "perunika_device.seller", "perunika_device.sensors")
+ROLES = ("perunika_device.paying", "perunika_device.selling", "perunika_device.own_channel")
+ROOTS = (
+    "perunika.crypto.pure",
+    "perunika_device.platform_micropython",
+    "perunika_device.agent",
+    "perunika_device.config",
+    "perunika_device.identity",
+    *ROLES,
+)
+
+
+def link(sources: Mapping[str, str]) -> dict[str, str]:
+    """Return the linked modules of a board, by name, from its sources by name."""
+    return Linker(sources, ROOTS).link()
