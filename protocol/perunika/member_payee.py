@@ -135,6 +135,8 @@ def on_cancel_leg(ctx, me, message):
     Also for an offer that never came or that we refused: until both have signed, its number stays open at the hub.
     """
     nano = ctx.load(Nano, nano_key(message["channel"], message["nid"]))
+    if message["nid"] & 1 == 0:
+        raise PeerError("leg.number", "nanocontract %d is not the payee's leg of a channel" % message["nid"])
     if nano is None or nano.final() is None:
         nano = _cancel(ctx, me, message, nano)
     body = {"channel": nano.channel_id, "nid": nano.nid, "version": 2, "signature": nano.final().alice}
@@ -142,7 +144,8 @@ def on_cancel_leg(ctx, me, message):
 
 
 def _cancel(ctx, me, message, nano):
-    virtual_id = message["virtual"]
+    # A leg that we hold says itself what it belongs to: only its own channel's phase lets it be cancelled.
+    virtual_id = message["virtual"] if nano is None else nano.state
     basic = load_basic(ctx, message["channel"])
     require_memory(basic)
     if nano is None:
