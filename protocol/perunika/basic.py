@@ -19,6 +19,8 @@ from perunika.records import ALICE, BOB, NONE, Basic, Nano, basic_key, nano_key
 from perunika.structs import Checkpoint
 from perunika.value import AMOUNT_MAX
 
+BITMAP_BYTES = 1024  # onchain.md, constant BITMAP
+
 
 def new_basic(params, side):
     """Return the record of a channel that the chain has not shown yet."""
@@ -122,19 +124,30 @@ def compose_checkpoint(ctx, basic):
     for nano in nanos:
         if nano.final() is None and nano.nid < floor:
             floor = nano.nid
-    bits = bytearray((top - floor + 7) // 8)
-    for nid in range(floor, top):
-        if covered(basic.checkpoint, nid):
-            bits[(nid - floor) // 8] |= 1 << ((nid - floor) % 8)
-    for nano in done:
-        if nano.nid >= floor:
-            bits[(nano.nid - floor) // 8] |= 1 << ((nano.nid - floor) % 8)
-    retired = bytes(bits).rstrip(b"\x00")
-    if len(retired) > 1024:
-        raise LocalError("checkpoint.size", "nanocontract %d is open for too long" % floor, "close it first")
+    retired = _bitmap(floor, [nano.nid for nano in done] + retired_above(basic.checkpoint))
     net = checkpoint_net(basic) + sum([nano.final().blocked_alice for nano in done])
     version = basic.checkpoint.version + 1 if basic.checkpoint is not None else 1
     return Checkpoint(channel_id, version, net, floor, retired)
+
+
+def retired_above(checkpoint):
+    """Return the numbers that ``checkpoint`` (or ``None``) retires by its bits."""
+    if checkpoint is None:
+        return []
+    numbers = range(checkpoint.floor, checkpoint.floor + 8 * len(checkpoint.retired))
+    return [nid for nid in numbers if covered(checkpoint, nid)]
+
+
+def _bitmap(floor, numbers):
+    above = [nid - floor for nid in numbers if nid >= floor]
+    if not above:
+        return b""
+    if max(above) >= 8 * BITMAP_BYTES:
+        raise LocalError("checkpoint.size", "nanocontract %d is open for too long" % floor, "close it first")
+    bits = bytearray(max(above) // 8 + 1)
+    for index in above:
+        bits[index // 8] |= 1 << (index % 8)
+    return bytes(bits)
 
 
 def check_checkpoint(ctx, basic, checkpoint):
@@ -150,7 +163,7 @@ def check_checkpoint(ctx, basic, checkpoint):
         if covered(checkpoint, nid) and nid >= top:
             raise PeerError("checkpoint.unknown", "nanocontract %d is not known" % nid)
     if last is not None:
-        _check_superset(last, checkpoint, top)
+        _check_superset(last, checkpoint)
     net = checkpoint_net(basic)
     for nano in live_nanos(ctx, checkpoint.channel_id):
         if covered(checkpoint, nano.nid):
@@ -161,11 +174,11 @@ def check_checkpoint(ctx, basic, checkpoint):
         raise PeerError("checkpoint.net", "net is %d wei, should be %d" % (checkpoint.net, net))
 
 
-def _check_superset(last, checkpoint, top):
+def _check_superset(last, checkpoint):
     if checkpoint.floor < last.floor:
         raise PeerError("checkpoint.superset", "the floor may not fall (R3)")
-    for nid in range(checkpoint.floor, min(top, last.floor + 8 * len(last.retired))):
-        if covered(last, nid) and not covered(checkpoint, nid):
+    for nid in retired_above(last):
+        if not covered(checkpoint, nid):
             raise PeerError("checkpoint.superset", "nanocontract %d was retired before (R3)" % nid)
 
 

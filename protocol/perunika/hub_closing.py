@@ -135,6 +135,7 @@ def on_collected(ctx, me, message):
     virtual_id = message["virtual"]
     funding = _load(ctx, virtual_id)
     if funding.phase == "collected":
+        _tell_closed(ctx, me, virtual_id, funding)
         return
     phase = advance(HUB, funding.phase, "Collected")
     params = funding.params

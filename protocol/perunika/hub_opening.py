@@ -15,6 +15,7 @@ from perunika.ledger import (
     leg_blocked,
     load_basic,
     new_leg,
+    overtaken,
     put_version,
     require_memory,
     require_usable,
@@ -39,6 +40,7 @@ def on_open_virtual(ctx, me, message):
     require_memory(basic)
     if basic.ab < basic.due and ctx.now < params.validity:
         raise PeerError("fee.unpaid", "a fee of an earlier opening is unpaid", "send the basic-channel voucher")
+    late = overtaken(basic, message["nid"])
     basic, nano = new_leg(ctx, basic, virtual_id, message["nid"], PAYER_LEG)
     alice, bob = leg_blocked(params, PAYER_LEG)
     first = Version(1, alice, bob, message["signature"], None)
@@ -50,6 +52,8 @@ def on_open_virtual(ctx, me, message):
         None, None,
     )  # fmt: skip
     try:
+        if late:
+            raise PeerError("leg.number", "the number of this leg came after a later one (R4)", "ask again")
         funding = _offer(ctx, me, virtual_id, funding, basic, nano, first)
     except (PeerError, ChainError) as error:
         refuse(ctx, me, virtual_id, funding, "NotOk", error.code, error.text)

@@ -6,6 +6,7 @@ from perunika.records import ALICE, OPEN, Basic, Nano, Version, basic_key, nano_
 from perunika.structs import PAYER_LEG, Nanocontract
 from perunika.value import AMOUNT_MAX
 
+MAX_GAP = 4096  # numbers that one proposal may skip: half of what a checkpoint's bits can span
 CLOSE_GRACE_S = 86400  # R6: timestamps of blocks may drift
 
 
@@ -25,7 +26,9 @@ def free_cash(basic):
 
 
 def load_basic(ctx, channel_id):
-    """Return the ``Basic`` record of ``channel_id``; raises ``PeerError("channel.unknown")``."""
+    """Return the ``Basic`` record of ``channel_id``; raises ``PeerError("channel.unknown")``, also for a handle."""
+    if type(channel_id) is not bytes:
+        raise PeerError("channel.unknown", "a basic channel is named by its 32-byte id, not by a handle")
     basic = ctx.load(Basic, basic_key(channel_id))
     if basic is None:
         raise PeerError("channel.unknown", "no basic channel " + channel_id.hex()[:8], "open or adopt it first")
@@ -172,13 +175,32 @@ def clamp_net(params, forward, backward):
 
 
 def new_leg(ctx, basic, virtual_id, nid, app):
-    """Return a fresh ``Nano`` and the ``Basic`` with the next number raised; R4: numbers only grow, even = member's."""
-    if nid < (basic.next_odd if nid & 1 else basic.next_even) or covered(basic.checkpoint, nid):
-        raise PeerError("leg.number", "nanocontract number %d was used or retired before (R4)" % nid)
+    """Return a fresh ``Nano`` and the ``Basic`` with the next number raised.
+
+    R4: numbers only grow, even = member's. A number that a later one has overtaken is good for a refusal only
+    (``overtaken``); one that was used or retired, or that leaves a gap too large for a checkpoint's bits, for nothing.
+    """
+    channel_id = basic.params.digest(ctx.domain)
     if (nid & 1) != (0 if app == PAYER_LEG else 1):
         raise PeerError("leg.number", "member proposes even numbers, hub odd ones")
-    basic = basic.replace(next_odd=nid + 2) if nid & 1 else basic.replace(next_even=nid + 2)
-    return basic, Nano(basic.params.digest(ctx.domain), nid, app, virtual_id, ())
+    if covered(basic.checkpoint, nid) or ctx.load(Nano, nano_key(channel_id, nid)) is not None:
+        raise PeerError("leg.number", "nanocontract number %d was used or retired before (R4)" % nid)
+    if nid > max(basic.next_even, basic.next_odd) + MAX_GAP:
+        raise PeerError("leg.number", "nanocontract number %d skips too many" % nid)
+    if not overtaken(basic, nid):
+        basic = basic.replace(next_odd=nid + 2) if nid & 1 else basic.replace(next_even=nid + 2)
+    return basic, Nano(channel_id, nid, app, virtual_id, ())
+
+
+def overtaken(basic, nid):
+    """Return whether a later number of the same proposer was used already."""
+    return nid < (basic.next_odd if nid & 1 else basic.next_even)
+
+
+def require_newest(basic, nid):
+    """Raise ``PeerError("leg.number")`` when a later number was used already (R4: numbers strictly increase)."""
+    if overtaken(basic, nid):
+        raise PeerError("leg.number", "nanocontract %d came after a later one (R4)" % nid, "ask again")
 
 
 def covered(checkpoint, nid):

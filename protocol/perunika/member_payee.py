@@ -14,6 +14,7 @@ from perunika.ledger import (
     new_leg,
     put_version,
     require_memory,
+    require_newest,
     require_usable,
 )
 from perunika.phases import advance
@@ -46,6 +47,7 @@ def _accept(ctx, me, message, params, virtual_id, basic):
     """Check the offer, sign νb version 1 and return the saved ``Funding``; raises ``PeerError`` to refuse."""
     require_usable(ctx, basic, params.window)
     _check_offer(ctx, me, params, message)
+    require_newest(basic, message["nid"])
     basic, nano = new_leg(ctx, basic, virtual_id, message["nid"], PAYEE_LEG)
     alice, bob = leg_blocked(params, PAYEE_LEG)
     first = Version(1, alice, bob, None, None)

@@ -142,8 +142,12 @@ def _refusal(virtual_id, funding):
 
 
 def repeat_request(ctx, me, virtual_id, funding):
-    """Send (or repeat) OpenVirtual, with our best fee voucher before it: the hub asks for both."""
-    if funding.phase != "asked":
+    """Send (or repeat) OpenVirtual, with our best fee voucher before it: the hub asks for both.
+
+    Later: our signature on a version 2 that the hub has not countersigned yet (R10).
+    """
+    if funding.phase == "netting":
+        _repeat_collected(ctx, me, virtual_id, funding)
         return
     params = funding.params
     basic = load_basic(ctx, params.payer_channel)
@@ -155,6 +159,12 @@ def repeat_request(ctx, me, virtual_id, funding):
         "nid": nano.nid, "signature": nano.find(1).alice,
     }  # fmt: skip
     me.send(ctx, me.policy.hub, "OpenVirtual", body, request_id("OpenVirtual", virtual_id))
+
+
+def _repeat_collected(ctx, me, virtual_id, funding):
+    nano = ctx.load(Nano, nano_key(funding.params.payer_channel, funding.nid_a))
+    body = {"virtual": virtual_id, "signature": nano.find(2).alice}
+    me.send(ctx, me.policy.hub, "Collected", body, request_id("Collect", virtual_id))
 
 
 def on_virtual_opened(ctx, me, message):
@@ -256,6 +266,8 @@ def on_collect(ctx, me, message):
     )
     _change_allowance(ctx, params.payer, net - params.payer_capacity)
     me.reply(ctx, message, "Collected", {"virtual": virtual_id, "signature": second.alice})
+    if later:
+        ctx.later(PAYER_MEMBER, virtual_id)
     ctx.notify("collected", virtual=virtual_id, amount=net)
 
 
@@ -300,6 +312,7 @@ def on_leg_closed(ctx, me, message):
     check_signature(ctx, basic, nano, second, BOB, message["signature"])
     put_version(ctx, basic, nano, second.replace(bob=message["signature"]))
     ctx.save(funding_key(PAYER_MEMBER, nano.state), funding.replace(phase=phase))
+    ctx.settled(PAYER_MEMBER, nano.state)
 
 
 PAYER_HANDLERS = {

@@ -43,7 +43,7 @@ TRANSITIONS = {
 WAITING = {
     PAYER: ("requested", "opened", "closing"),
     PAYEE: ("opened", "stopped"),
-    PAYER_MEMBER: ("asked",),
+    PAYER_MEMBER: ("asked", "netting"),
     PAYEE_MEMBER: ("signed", "open", "closing"),
     HUB: ("offered", "refusing", "netting", "paid"),
 }

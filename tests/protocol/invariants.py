@@ -4,6 +4,7 @@
 """
 
 from perunika.ledger import free_cash, held
+from perunika.phases import ROLE_NAMES
 from perunika.records import (
     ALICE,
     BOB,
@@ -117,10 +118,16 @@ def fees(world):
 
 def quiet(world):
     """Return whether no virtual channel is under way anywhere."""
+    return not under_way(world)
+
+
+def under_way(world):
+    """Return (node, role, phase) of every virtual channel that a member or the hub has not ended."""
     done = {HUB: ("refused", "collected"), PAYER_MEMBER: ("refused", "collected"), PAYEE_MEMBER: ("paid", "cancelled")}
-    return all(
-        funding.phase in done[role]
+    return [
+        (node.name, ROLE_NAMES[role], funding.phase, funding.reason, funding.params.digest(DOMAIN).hex()[:8])
         for node in world.nodes
         for role in done
         for funding in scan(node.store, Funding, b"f" + bytes((role,)))
-    )
+        if funding.phase not in done[role]
+    ]

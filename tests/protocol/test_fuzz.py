@@ -126,8 +126,8 @@ def test_a_party_takes_any_message_and_a_refusal_changes_nothing(scene, raw, nam
     """Every effect can be encoded, every refusal leaves the store as it was and names a code."""
     node = getattr(scene, name)
     message = decode(raw)
-    if addressed and message.to is not None:
-        message.to = list(node.party.endpoints)[0]
+    if addressed:
+        message.to, message.sender, message.request_id = list(node.party.endpoints)[0], scene.a["owner"], b"12345678"
         raw = encode(message)
     view = Overlay(node.store)
     effects = node.party.receive(view, raw, scene.now_ms, bytes(32))

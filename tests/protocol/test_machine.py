@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from perunika.errors import PerunikaError
 from perunika.messages import decode, encode
 from perunika.records import PAYEE, PAYER, Stream, scan
-from tests.protocol.invariants import Watch, agree, fees, hub_gain, quiet
+from tests.protocol.invariants import Watch, agree, fees, hub_gain, under_way
 from tests.support.network import DOMAIN, World
 
 SELLERS = ("meter", "seller")
@@ -192,7 +192,7 @@ class Everything(RuleBasedStateMachine):
             world.now_ms += 1300_000
             world.refresh_chain()
             world.run(70)
-        assert quiet(world)
+        assert under_way(world) == []
         for name in MEMBERS:
             self.ask(name, name, "close", channel_id=world.ids[name])
         agree(world)
