@@ -3,9 +3,9 @@
 from perunika.basic import offer_checkpoint
 from perunika.chain_views import started_key
 from perunika.context import request_id
-from perunika.errors import PeerError
+from perunika.errors import PeerError, PerunikaError
 from perunika.evidence import check_evidence
-from perunika.hub_opening import uncollected
+from perunika.hub_opening import may_pay_early, uncollected
 from perunika.ledger import check_signature, clamp_net, digest_of, leg_final, load_basic, put_version, require_usable
 from perunika.phases import advance
 from perunika.records import ALICE, HUB, Funding, Nano, Version, funding_key, nano_key
@@ -22,7 +22,7 @@ def _load(ctx, virtual_id):
 def on_close_leg(ctx, me, message):
     """The payee's member shows the best voucher and νb v2: the hub pays now and collects later (R9).
 
-    Two-way channels, and amounts below the floor of R11, are collected first and paid then (R10).
+    Two-way channels, amounts below the floor of R11 and what is beyond R19 are collected first and paid then (R10).
     """
     virtual_id = message["virtual"]
     funding = _load(ctx, virtual_id)
@@ -30,10 +30,10 @@ def on_close_leg(ctx, me, message):
         _tell_closed(ctx, me, virtual_id, funding)
         return
     params = funding.params
-    _check_early(ctx, me, params, virtual_id)
+    _check_chain(ctx, params, virtual_id)
     funding = funding.replace(forward=message["forward"], backward=message["backward"])
     net = _check_net(ctx, virtual_id, funding)
-    early = not params.payee_capacity and net >= me.policy.early_floor
+    early = not params.payee_capacity and net >= me.policy.early_floor and may_pay_early(ctx, me, params.payer_channel)
     funding = funding.replace(phase=advance(HUB, funding.phase, "CloseLeg" if early else "CloseLegLater"))
     basic = load_basic(ctx, params.payee_channel)
     nano = ctx.load(Nano, nano_key(params.payee_channel, funding.nid_b))
@@ -53,14 +53,12 @@ def on_close_leg(ctx, me, message):
         ctx.notify("paid early", virtual=virtual_id, amount=net)
 
 
-def _check_early(ctx, me, params, virtual_id):
-    """R11, R13: pay only while both channels are open in a fresh view and the virtual channel is not on chain."""
+def _check_chain(ctx, params, virtual_id):
+    """R11, R13: sign only while both channels are open in a fresh view and the virtual channel is not on chain."""
     require_usable(ctx, load_basic(ctx, params.payer_channel), params.window)
     require_usable(ctx, load_basic(ctx, params.payee_channel), params.window)
     if ctx.view.get(started_key(virtual_id)) is not None:
         raise PeerError("virtual.on_chain", "this virtual channel is being resolved on chain", "post the voucher there")
-    if uncollected(ctx) >= me.policy.max_uncollected:
-        raise PeerError("hub.busy", "too many channels wait to be collected (R19)", "try again later")
 
 
 def _check_net(ctx, virtual_id, funding):
@@ -146,6 +144,7 @@ def on_collected(ctx, me, message):
     second = second.replace(alice=message["signature"])
     netting = funding.phase == "netting"
     if netting:
+        _check_chain(ctx, params, virtual_id)
         second = second.replace(bob=me.key.sign(digest_of(ctx, nano, second)))
         payee_basic = load_basic(ctx, params.payee_channel)
         other = ctx.load(Nano, nano_key(params.payee_channel, funding.nid_b))
@@ -165,7 +164,14 @@ def on_collected(ctx, me, message):
 
 
 def _maybe_checkpoint(ctx, me, channel_id):
-    """Fold terminated nanocontracts once enough of them have gathered (Paper §4.2.10)."""
+    """Fold terminated nanocontracts once enough of them have gathered (Paper §4.2.10).
+
+    A channel that cannot be folded now (in dispute, closing, one leg open for too long) is no reason to refuse
+    the payment that ended a leg in it.
+    """
     basic = load_basic(ctx, channel_id)
     if basic.terminated >= me.policy.checkpoint_every and basic.offered is None:
-        offer_checkpoint(ctx, me, channel_id)
+        try:
+            offer_checkpoint(ctx, me, channel_id)
+        except PerunikaError as error:
+            ctx.notify("refused", code=error.code, text=error.text)

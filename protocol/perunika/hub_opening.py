@@ -6,7 +6,7 @@ only if it never signed νb.
 
 from perunika.context import request_id
 from perunika.errors import ChainError, PeerError
-from perunika.fees import check_capacity, virtual_fee
+from perunika.fees import ceil_div, check_capacity, virtual_fee
 from perunika.ledger import (
     check_signature,
     covered,
@@ -26,6 +26,8 @@ from perunika.policies import AHEAD_S
 from perunika.records import ALICE, HUB, Funding, Nano, Version, basic_key, funding_key, nano_key
 from perunika.structs import PAYEE_LEG, PAYER_LEG, ZERO_ADDRESS, Proposal, virtual_salt
 from perunika.value import clip_text
+
+SHARES = 8  # one payer's channel may use an eighth of R19's bound
 
 
 def on_open_virtual(ctx, me, message):
@@ -99,8 +101,8 @@ def _check_params(ctx, me, params, funding):
     if not ctx.now < params.validity <= ctx.now + min(policy.max_validity_s, AHEAD_S):
         raise PeerError("virtual.validity", "validity %d is outside the hub's limits" % params.validity)
     check_capacity(policy.fees, params.payer_capacity)
-    if uncollected(ctx) >= policy.max_uncollected:
-        raise PeerError("hub.busy", "too many channels wait to be collected (R19)", "try again later")
+    if uncollected_from(ctx, params.payer_channel) >= _share(policy):
+        raise PeerError("hub.busy", "too much of this member waits to be collected (R19)", "answer Collect first")
     return virtual_fee(policy.fees, params.payer_capacity, params.validity, ctx.now)
 
 
@@ -108,6 +110,26 @@ def uncollected(ctx):
     """Return how many virtual channels were paid early and not yet collected (R19)."""
     raw = ctx.view.get(b"u")
     return int.from_bytes(raw, "big") if raw is not None else 0
+
+
+def uncollected_from(ctx, channel_id):
+    """Return how many terminal versions of ``channel_id`` we have signed and its member has not."""
+    waiting = 0
+    for nano in ctx.scan(Nano, b"n" + channel_id):
+        second = nano.find(2)
+        waiting += 1 if second is not None and second.bob is not None and second.alice is None else 0
+    return waiting
+
+
+def _share(policy):
+    """Return how much of R19's bound one payer's channel may use, so that no member can use it up for all."""
+    return ceil_div(policy.max_uncollected, SHARES)
+
+
+def may_pay_early(ctx, me, channel_id):
+    """Return whether another payment out of ``channel_id`` may be made before it is collected (R19)."""
+    policy = me.policy
+    return uncollected(ctx) < policy.max_uncollected and uncollected_from(ctx, channel_id) < _share(policy)
 
 
 def refuse(ctx, me, virtual_id, funding, event, code, text):
@@ -156,6 +178,12 @@ def _complete(ctx, me, virtual_id, funding, payee_basic, payee_nano, first):
     payer_basic = load_basic(ctx, params.payer_channel)
     require_usable(ctx, payer_basic, params.window)
     require_usable(ctx, payee_basic, params.window)
+    if payer_basic.ab < payer_basic.due:
+        return  # the fee of an opening just before this one is under way; the offer is repeated until it is here
+    if free_cash(payer_basic)[ALICE] < funding.fee:
+        text = "the channel has no %d wei left for the fee" % funding.fee
+        refuse(ctx, me, virtual_id, funding, "NotOk", "fee.funds", text)
+        return
     first = first.replace(bob=me.key.sign(digest_of(ctx, payee_nano, first)))
     put_version(ctx, payee_basic, payee_nano, first)
     payer_nano = ctx.load(Nano, nano_key(params.payer_channel, funding.nid_a))

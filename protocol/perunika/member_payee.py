@@ -170,7 +170,9 @@ def keep_evidence(ctx, virtual_id, evidence):
         return
     if evidence.amount > (funding.forward.amount if funding.forward is not None else 0):
         check_evidence(ctx.domain, funding.params.payer, virtual_id, evidence)
-        ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding.replace(forward=evidence))
+        funding = funding.replace(forward=evidence)
+        _check_payable(funding)
+        ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding)
 
 
 def on_close_leg(ctx, me, message):
@@ -192,6 +194,7 @@ def on_close_leg(ctx, me, message):
         backward=_best(ctx, params.payee, virtual_id, funding.backward, message["backward"]),
         finish=message["signature"],
     )  # fmt: skip
+    _check_payable(funding)
     _close(ctx, me, virtual_id, funding)
 
 
@@ -209,6 +212,16 @@ def _close(ctx, me, virtual_id, funding):
     ctx.save(funding_key(PAYEE_MEMBER, virtual_id), funding)
     repeat_close(ctx, me, virtual_id, funding)
     ctx.later(PAYEE_MEMBER, virtual_id)
+
+
+def _check_payable(funding):
+    """Refuse evidence that the hub would refuse: once it is in a signed close, nothing else can be asked for."""
+    forward = funding.forward.amount if funding.forward is not None else 0
+    backward = funding.backward.amount if funding.backward is not None else 0
+    if backward and not funding.params.payee_capacity:
+        raise PeerError("virtual.one_way", "this channel has no payments from payee to payer")
+    if forward > funding.params.payer_capacity + backward:
+        raise PeerError("voucher.capacity", "the voucher exceeds the channel's capacity")
 
 
 def _best(ctx, signer, virtual_id, known, shown):

@@ -10,6 +10,7 @@ from perunika.ledger import (
     check_signature,
     clamp_net,
     digest_of,
+    free_cash,
     leg_blocked,
     leg_final,
     load_basic,
@@ -21,6 +22,7 @@ from perunika.ledger import (
 from perunika.messages import Message
 from perunika.phases import advance
 from perunika.records import (
+    ALICE,
     BOB,
     PAYER_MEMBER,
     Allowance,
@@ -28,6 +30,7 @@ from perunika.records import (
     Nano,
     Version,
     allowance_key,
+    basic_key,
     funding_key,
     nano_key,
 )
@@ -153,7 +156,7 @@ def repeat_request(ctx, me, virtual_id, funding):
     basic = load_basic(ctx, params.payer_channel)
     nano = ctx.load(Nano, nano_key(params.payer_channel, funding.nid_a))
     if basic.due:
-        send_voucher(ctx, me, basic)
+        _pay_fees(ctx, me, basic)
     body = {
         "params": params, "payer_random": funding.payer_random, "payee_nonce": funding.payee_nonce,
         "nid": nano.nid, "signature": nano.find(1).alice,
@@ -186,12 +189,22 @@ def on_virtual_opened(ctx, me, message):
         ctx.notify("fee refused", virtual=virtual_id, fee=fee, agreed=funding.fee)
         fee = 0
     if fee:
-        basic = pay_basic(ctx, me.key, basic.replace(due=basic.due + fee), fee)
-        send_voucher(ctx, me, basic)
+        _pay_fees(ctx, me, basic.replace(due=basic.due + fee))
     ctx.save(funding_key(PAYER_MEMBER, virtual_id), funding.replace(phase=phase, fee=fee))
     ctx.settled(PAYER_MEMBER, virtual_id)
     _tell_asker(ctx, me, virtual_id, "VirtualOpened", _opened(virtual_id, nano.nid, first))
     ctx.notify("virtual opened", virtual=virtual_id, role="payer's member", capacity=params.payer_capacity, fee=fee)
+
+
+def _pay_fees(ctx, me, basic):
+    """Pay the fees that we owe as far as our free cash goes, the rest when there is more; saves the record."""
+    ctx.save(basic_key(basic.params.digest(ctx.domain)), basic)
+    amount = min(basic.due - basic.ab, free_cash(basic)[ALICE])
+    if amount > 0:
+        basic = pay_basic(ctx, me.key, basic, amount)
+    if basic.ab < basic.due:
+        ctx.notify("fee waits", channel=basic.params.digest(ctx.domain), amount=basic.due - basic.ab)
+    send_voucher(ctx, me, basic)
 
 
 def on_not_ok(ctx, me, message):
@@ -259,7 +272,9 @@ def on_collect(ctx, me, message):
         second = second.replace(bob=message["signature"])
     require_memory(basic)
     second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)))
-    put_version(ctx, basic, nano, second)
+    basic, _ = put_version(ctx, basic, nano, second)
+    if basic.ab < basic.due:
+        _pay_fees(ctx, me, basic)
     ctx.save(
         funding_key(PAYER_MEMBER, virtual_id),
         funding.replace(phase=phase, forward=message["forward"], backward=message["backward"]),
