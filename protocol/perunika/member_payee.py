@@ -2,7 +2,7 @@
 
 from perunika.context import request_id
 from perunika.crypto import verify
-from perunika.errors import PeerError, PerunikaError
+from perunika.errors import LocalError, PeerError, PerunikaError
 from perunika.evidence import check_evidence
 from perunika.ledger import (
     check_signature,
@@ -81,7 +81,9 @@ def _check_offer(ctx, me, params, message):
 
 
 def serve_payee(ctx, me, payee):
-    """Let ``payee``'s virtual channels end in our basic channel."""
+    """Let ``payee``'s virtual channels end in our basic channel; raises ``LocalError`` for our own key (R20)."""
+    if payee == me.address:
+        raise LocalError("party.keys", "a member's key is not a payee key (R20)", "give the payee a key of its own")
     ctx.view.put(b"p" + payee, b"\x01")
 
 

@@ -65,7 +65,7 @@ def on_allowance_request(ctx, me, message):
     require_usable(ctx, basic, params.window)
     if not verify(virtual_id, message["signature"], params.payer):
         raise PeerError("allowance.signature", "the request is not signed by the payer key")
-    fee = _check_request(ctx, me, params, message)
+    fee = _check_request(ctx, me, basic, params, message)
     basic, nano = new_leg(ctx, basic, virtual_id, basic.next_even, PAYER_LEG)
     alice, bob = leg_blocked(params, PAYER_LEG)
     first = Version(1, alice, bob, None, None)
@@ -82,13 +82,15 @@ def on_allowance_request(ctx, me, message):
     ctx.later(PAYER_MEMBER, virtual_id)
 
 
-def _check_request(ctx, me, params, message):
+def _check_request(ctx, me, basic, params, message):
     """Check capacity, window, validity, salt and allowance; returns the highest fee the hub may ask, in wei."""
     policy = me.policy
     if params.salt != virtual_salt(message["payer_random"], message["payee_nonce"]):
         raise PeerError("virtual.salt", "the salt is not made of both sides' random bytes")
     if params.payer_channel == params.payee_channel:
         raise PeerError("virtual.loop", "payer and payee have the same basic channel")
+    if params.payer == basic.params.alice:
+        raise PeerError("virtual.parties", "a member's key is not a payer key (R20)")
     if params.payee_capacity > params.payer_capacity:
         raise PeerError("virtual.refund", "more could be paid back than paid")
     if not policy.min_window_s <= params.window <= policy.max_window_s:

@@ -17,12 +17,14 @@ MAX_BYTES = 2048
 
 
 class Party:
-    """All endpoints of one process, by address, in one EIP-712 ``domain``."""
+    """All endpoints of one process, by address, in one EIP-712 ``domain``; each has a key of its own (R20)."""
 
     def __init__(self, domain, endpoints):
         self.domain = domain
         self.endpoints = {}
         for endpoint in endpoints:
+            if endpoint.address in self.endpoints:
+                raise LocalError("party.keys", "two roles have the same key (R20)", "give each role a key of its own")
             self.endpoints[endpoint.address] = endpoint
 
     def receive(self, view, raw, now_ms, random):

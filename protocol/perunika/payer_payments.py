@@ -39,6 +39,8 @@ def pay(ctx, me, virtual_id, amount, stream=None):
     stream = stream or load_stream(ctx, virtual_id)
     if stream.phase != "paying":
         raise LocalError("pay.phase", "the channel is in phase %s" % stream.phase)
+    if ctx.now >= stream.params.validity:
+        raise LocalError("virtual.expired", "this channel ended at %d (R14)" % stream.params.validity)
     room = min(capacity_left(stream), me.policy.max_total - stream.paid())
     if room <= 0:
         ctx.notify("exhausted", virtual=virtual_id)
