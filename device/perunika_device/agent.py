@@ -39,7 +39,7 @@ class Agent:
         self.clock = WallClock(config.provisioned_s)
         self.store = BoardStore(config.store.directory, config.store.second)
         self.stopping = asyncio.Event()
-        self._failure = None
+        self.failure = None
         self._state_ms = 0
         self.roles = []
         self._add_roles(sensor, on_reading)
@@ -115,7 +115,7 @@ class Agent:
         ticks = asyncio.create_task(self._guard(self._ticks()))
         try:
             await self._work(seconds)
-            if stay and self._failure is None:
+            if stay and self.failure is None:
                 self.log.write("staying")
                 await self.stopping.wait()
         finally:
@@ -124,8 +124,8 @@ class Agent:
             self.link.tell(self.state())
             await self.link.stop()
             link.cancel()
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         summary = self.state()
         self.log.write("end", **summary)
         return summary
@@ -134,7 +134,7 @@ class Agent:
         await self.link.ready()
         self.log.write("connected")
         for role in self.roles:
-            if self._failure is None:
+            if self.failure is None:
                 await role.main(seconds)
 
     async def _guard(self, work):
@@ -142,7 +142,7 @@ class Agent:
         try:
             await work
         except (PerunikaError, OSError, MemoryError) as error:
-            self._failure = error
+            self.failure = error
             self.stopping.set()
 
     def stop(self):
@@ -170,6 +170,7 @@ class Agent:
                 continue  # unsent repetitions would only fill the queue
             if greeted != self.link.client.counters.reconnects:
                 greeted = self.link.client.counters.reconnects
+                self.link.greet()
                 for role in self.roles:
                     role.connected()
             self._tick()

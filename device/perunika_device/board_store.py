@@ -31,13 +31,13 @@ class BoardStore:
         """Make both places equal: the first one is written first, so it is the newer one, unless it was lost."""
         first, other = self._places
         kept, lost = first.scan(b""), other.scan(b"")
-        if kept == lost:
-            return
-        self.restored = not kept or not lost
-        if kept:
-            _copy(kept, other)
-        else:
-            _copy(lost, first)
+        if kept != lost:
+            self.restored = not kept or not lost
+            if kept:
+                _copy(kept, other)
+            else:
+                _copy(lost, first)
+        other.share(first)
 
     def get(self, key):
         """Return the value of ``key`` or None."""

@@ -34,33 +34,37 @@ def entry_bytes(key, value):
     return _ENTRY_HEAD_BYTES + len(key) + (0 if value is None else len(value))
 
 
-def frame_parts(number, payload):
-    """Return the frame that carries ``payload`` in three pieces: a small heap has no room for it twice."""
-    head = _MAGIC + len(payload).to_bytes(2, "big") + number.to_bytes(4, "big")
-    crc = binascii.crc32(payload, binascii.crc32(head))
-    return head, payload, crc.to_bytes(4, "big")
+def frame_parts(number, payload_bytes, parts):
+    """Yield the frame around a payload of ``payload_bytes`` that comes in ``parts``.
+
+    A small heap has no room for a frame in one piece.
+    """
+    head = _MAGIC + payload_bytes.to_bytes(2, "big") + number.to_bytes(4, "big")
+    crc = binascii.crc32(head)
+    yield head
+    for part in parts:
+        crc = binascii.crc32(part, crc)
+        yield part
+    yield crc.to_bytes(4, "big")
 
 
-def make_frame(number, payload):
-    """Return the same frame in one piece."""
-    return b"".join(frame_parts(number, payload))
-
-
-def make_payload(writes):
-    """Return the entries of ``writes`` (key -> value or None), which the caller has checked against the bounds."""
-    payload = bytearray(sum([entry_bytes(key, writes[key]) for key in writes]))
-    at = 0
+def payload_parts(writes):
+    """Yield the entries of ``writes`` (key -> value or None), which the caller has checked against the bounds."""
     for key in writes:
         value = writes[key]
         length = _DELETED if value is None else len(value)
-        payload[at] = len(key)
-        payload[at + 1] = length >> 8
-        payload[at + 2] = length & 0xFF
-        at += _ENTRY_HEAD_BYTES
-        for octets in (key, value or b""):
-            payload[at : at + len(octets)] = octets
-            at += len(octets)
-    return bytes(payload)
+        yield bytes((len(key), length >> 8, length & 0xFF)) + key
+        if value:
+            yield value
+
+
+def apply_writes(writes, entries):
+    """Apply ``writes`` to the dict ``entries``."""
+    for key in writes:
+        if writes[key] is None:
+            entries.pop(key, None)
+        else:
+            entries[key] = writes[key]
 
 
 def apply_payload(payload, entries):

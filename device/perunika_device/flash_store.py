@@ -13,11 +13,11 @@ from perunika_device.flash_frames import (
     MAX_KEY_BYTES,
     MAX_PAYLOAD_BYTES,
     MAX_VALUE_BYTES,
-    apply_payload,
+    apply_writes,
     entry_bytes,
     frame_bytes,
     frame_parts,
-    make_payload,
+    payload_parts,
     read_frames,
 )
 
@@ -31,7 +31,8 @@ class FlashStore:
 
     ``max_total_bytes`` bounds keys and values together, ``journal_bytes`` how much the file may grow beyond them before
     it is written anew. Raises ``LocalError`` ``store-damaged`` when a commit that was acknowledged cannot be read.
-    ``torn_bytes`` says how much of an unfinished commit was passed over.
+    ``torn_bytes`` says how much of an unfinished commit was passed over. ``share(other)`` makes two stores that hold
+    the same keep it in memory once.
     """
 
     def __init__(self, directory, max_total_bytes=24576, journal_bytes=8192):
@@ -59,6 +60,10 @@ class FlashStore:
             raise LocalError("store-disk", "the store cannot be read: " + repr(error), "check the flash")
         self._must_rewrite = self.torn_bytes > 0
 
+    def share(self, other):
+        """Keep the records of ``other`` in place of equal ones of our own; both get the same commits from now on."""
+        self._entries = other._entries
+
     def get(self, key):
         """Return the value of ``key`` or None."""
         return self._entries.get(key)
@@ -75,19 +80,22 @@ class FlashStore:
         """
         if not writes:
             return
-        self._check(writes)
-        payload = make_payload(writes)
+        payload_bytes = self._check(writes)
         try:
-            if self._must_rewrite or self._file_bytes + frame_bytes(len(payload)) > self._limit():
-                self._rewrite(payload)
+            if self._must_rewrite or self._file_bytes + frame_bytes(payload_bytes) > self._limit():
+                self._rewrite(writes)
             else:
-                self._append(payload)
+                self._append(writes, payload_bytes)
+        except MemoryError:
+            self._must_rewrite = True  # the file may end in a piece of a frame
+            raise
         except OSError as error:
             self._undo()
             raise LocalError("store-disk", "the flash did not take the commit: " + repr(error), "free some space")
-        apply_payload(payload, self._entries)
+        apply_writes(writes, self._entries)
 
     def _check(self, writes):
+        """Return the size of the payload; raise ``LocalError`` when it may not be stored."""
         payload_bytes = 0
         total_bytes = self._total_bytes()
         records = len(self._entries)
@@ -107,6 +115,7 @@ class FlashStore:
             )
         if records > MAX_RECORDS or total_bytes > self._max_total_bytes:
             raise LocalError("store-full", "too many or too large records", "close channels that are done")
+        return payload_bytes
 
     def _total_bytes(self):
         return sum([entry_bytes(key, self._entries[key]) for key in self._entries])
@@ -115,20 +124,19 @@ class FlashStore:
         """How long the file may become: what it holds anyway, and the journal."""
         return self._total_bytes() + len(self._entries) * frame_bytes(0) + self._journal_bytes
 
-    def _append(self, payload):
+    def _append(self, writes, payload_bytes):
         with open(self._path, "ab") as file:
             size_bytes = 0
-            for part in frame_parts(self._number + 1, payload):
+            for part in frame_parts(self._number + 1, payload_bytes, payload_parts(writes)):
                 size_bytes += write_whole(file, part)
             platform.flush_to_disk(file)
         self._number += 1
         self._file_bytes += size_bytes
 
-    def _rewrite(self, payload):
-        """Write the state that results from ``payload`` as a new file; ``payload`` None leaves the state as it is."""
+    def _rewrite(self, writes):
+        """Write the state that results from ``writes`` as a new file."""
         entries = dict(self._entries)
-        if payload is not None:
-            apply_payload(payload, entries)
+        apply_writes(writes, entries)
         self._file_bytes = replace_file(self._directory, _NAME, _whole_file(entries))
         self._number = 1 + len(entries)
         self._must_rewrite = False
@@ -137,18 +145,19 @@ class FlashStore:
         """Get rid of what a failed commit has left in the file, now or else before the next commit."""
         self._must_rewrite = True
         try:
-            self._rewrite(None)
+            self._rewrite({})
         except OSError:
             pass  # still no space: _must_rewrite stays set, and reading goes on
 
 
 def _whole_file(entries):
     number = 1
-    for part in frame_parts(number, FORMAT):
+    for part in frame_parts(number, len(FORMAT), (FORMAT,)):
         yield part
     for key in entries:
         number += 1
-        for part in frame_parts(number, make_payload({key: entries[key]})):
+        single = {key: entries[key]}
+        for part in frame_parts(number, entry_bytes(key, entries[key]), payload_parts(single)):
             yield part
 
 

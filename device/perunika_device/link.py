@@ -61,23 +61,15 @@ class Link:
         """Stay connected and send what is queued, until cancelled or stopped."""
         await self.client.subscribe(self._down)
         running = asyncio.create_task(self.client.run())
-        greeting = asyncio.create_task(self._greet())
         sending = asyncio.create_task(self._send())
         try:
             await running
         finally:
-            greeting.cancel()
             sending.cancel()
 
-    async def _greet(self):
-        """Say online after every connection: a broken one has published our will."""
-        greeted = -1
-        while True:
-            await self.client.ready()
-            if greeted != self.client.counters.reconnects:
-                greeted = self.client.counters.reconnects
-                await self.client.publish(self._availability, "online", True)
-            await asyncio.sleep(0.5)
+    def greet(self):
+        """Say online: a connection that broke has published our will."""
+        self._put(self._availability, "online", True)
 
     async def _send(self):
         while True:

@@ -21,7 +21,7 @@ from perunika_device import platform
 _LOADING_BYTES = 2048
 # And this often afterwards: what is kept would else lie scattered among garbage and leave no room in one piece.
 _WORKING_BYTES = 16384
-_TIGHT_BYTES = 4096  # with a channel of its own a board has 15 KB left
+_TIGHT_BYTES = 4096  # with a channel of its own a board has 20 KB left
 
 
 class Options:

@@ -23,6 +23,7 @@ urandom = _runtime.urandom
 unique_id = _runtime.unique_id
 make_directory = _runtime.make_directory
 read_line = _runtime.read_line
+collect = _runtime.collect
 collect_every = _runtime.collect_every
 remember_keys = _runtime.remember_keys
 on_terminate = _runtime.on_terminate

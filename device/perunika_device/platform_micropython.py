@@ -60,6 +60,11 @@ async def read_line(file):
     return await asyncio.StreamReader(file).readline()
 
 
+def collect():
+    """Give garbage back now."""
+    gc.collect()
+
+
 def collect_every(allocated_bytes):
     """Collect garbage whenever so much was allocated; -1: only when memory runs out."""
     gc.threshold(allocated_bytes)

@@ -9,7 +9,7 @@ from perunika_device.marker import PAYER as USED
 from perunika_device.marker import read_marker
 
 _OVER = ("closed", "refused")
-_KEEP_OVER = 2  # finished channels that stay on record
+_KEEP_OVER = 1  # finished channels that stay on record
 _RESUME_TRIES = 4
 _RESUME_WAIT_S = 1
 _OPEN_WAIT_S = 60
@@ -57,7 +57,7 @@ class Purchase:
         role = self._role
         start_ms = platform.ticks_ms()
         while role.phase not in phases and platform.elapsed_ms(start_ms) < timeout_s * 1000:
-            if self._agent.stopping.is_set() and "closed" not in phases:
+            if self._agent.failure is not None or self._agent.stopping.is_set() and "closed" not in phases:
                 return False
             await asyncio.sleep(_LOOK_S)
         return role.phase in phases
@@ -65,9 +65,10 @@ class Purchase:
     async def _resumed(self):
         """Take up a channel that this board has paid before, also when it forgot it; returns whether there is one."""
         role = self._role
-        waiting = self._unfinished()
-        if waiting is None and read_marker(self._agent.config.keys.directory, USED) is None:
-            return False  # a key that never paid has no channel
+        known = scan(self._agent.store, Stream, b"s" + bytes((PAYER,)))
+        waiting = self._unfinished(known)
+        if waiting is None and (known or read_marker(self._agent.config.keys.directory, USED) is None):
+            return False  # nothing is open and nothing was forgotten, or this key has never paid
         if waiting is not None and waiting.phase in ("requested", "opened"):
             return await self._wait(("paying", "refused"), _OPEN_WAIT_S) and role.phase == "paying"
         if waiting is not None and waiting.phase != "paying":
@@ -84,8 +85,8 @@ class Purchase:
             await self._close()
         return False
 
-    def _unfinished(self):
-        for stream in scan(self._agent.store, Stream, b"s" + bytes((PAYER,))):
+    def _unfinished(self, streams):
+        for stream in streams:
             if stream.phase not in _OVER and stream.params.payee == self._role.settings.payee:
                 return stream
         return None

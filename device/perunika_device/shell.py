@@ -59,11 +59,14 @@ class Shell:
         self.store.commit(writes)
 
     def _guarded(self, step):
+        # What was not stored was not sent either: the peer repeats it or we do, at a later tick.
         try:
             self._run(step)
         except LocalError as error:
-            # The disk did not take it: nothing was sent, so the peer repeats it or we do, at a later tick.
             self._act(Notify("refused", {"code": error.code, "text": error.text}))
+        except MemoryError as error:
+            platform.collect()
+            self._act(Notify("refused", {"code": "memory", "text": str(error)}))
 
     def _run(self, step):
         view = Overlay(self.store)

@@ -67,10 +67,11 @@ class HastyStore(FlashStore):
 
     _open = None
 
-    def _append(self, payload):
+    def _append(self, writes, payload_bytes):
         if self._open is not None:
             self._open.close()
-        frame = flash_store.make_frame(self._number + 1, payload)
+        parts = flash_store.payload_parts(writes)
+        frame = b"".join(flash_store.frame_parts(self._number + 1, payload_bytes, parts))
         self._open = open(self._path, "ab")  # noqa: SIM115 - left open on purpose: that is its fault
         self._open.write(frame)
         self._number += 1

@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from perunika_cli.stack.board_scopes import Renamer, top_level_names
-from perunika_cli.stack.board_texts import Texts
+from perunika_cli.stack.board_scopes import ModuleName, Renamer, top_level_names
+from perunika_cli.stack.board_texts import Texts, known_words, strip
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Imports = dict[str, tuple[str, str | None]]  # local name -> (module, its name; None for the module itself)
@@ -206,20 +206,17 @@ class Linker:
 
     def _source(self, bundle: Bundle) -> str:
         body: list[ast.stmt] = []
-        outside: dict[tuple[str, str], str] = {}
+        outside: dict[str, str] = {}
         for member in bundle.members:
             names = self._names(bundle, member, outside)
             renamer = Renamer(names, self.keywords, partial(self._in_place, member=member))
             for statement in member.tree.body:
                 if not self._goes(statement, member):
                     body += renamer.flat(statement)
-        imports: list[ast.stmt] = [
-            ast.ImportFrom(root, [ast.alias(name, local if local != name else None)], 0)
-            for (root, name), local in outside.items()
-        ]
+        imports = [_import(root, local) for root, local in outside.items()]
         texts = Texts()
-        body = [texts.visit(statement) for statement in _strip(body)]
-        tree = ast.fix_missing_locations(ast.Module([*imports, *texts.head(), *body], []))
+        body = [texts.visit(statement) for statement in strip(body)]
+        tree = ast.fix_missing_locations(ast.Module([*known_words(body), *imports, *texts.head(), *body], []))
         return ast.unparse(tree) + "\n"
 
     def _goes(self, statement: ast.stmt, member: Module) -> bool:
@@ -230,35 +227,34 @@ class Linker:
         module, name = target
         return name is not None or not self.modules[module].alone
 
-    def _names(self, bundle: Bundle, member: Module, outside: dict[tuple[str, str], str]) -> dict[str, ast.expr]:
+    def _names(self, bundle: Bundle, member: Module, outside: dict[str, str]) -> dict[str, ast.expr]:
         """Return what each global name of ``member`` becomes; adds to ``outside`` what other bundles must give."""
         names: dict[str, ast.expr] = {n: ast.Name(bundle.unique[member.name, n]) for n in member.defined}
         for local, (module, name) in member.imports.items():
             if name is not None:
-                names[local] = ast.Name(self._place(bundle, module, name, outside))
+                names[local] = self._place(bundle, module, name, outside)
             elif not self.modules[module].alone:
-                names[local] = _ModuleName(
+                names[local] = ModuleName(
                     {n: self._place(bundle, module, n, outside) for n in _attributes(member.tree, local)}
                 )
         return names
 
-    def _place(self, bundle: Bundle, module: str, name: str, outside: dict[tuple[str, str], str]) -> str:
-        """Return under which name ``bundle`` finds ``name`` of ``module``; what only passes through is followed."""
+    def _place(self, bundle: Bundle, module: str, name: str, outside: dict[str, str]) -> ast.expr:
+        """Return where ``bundle`` finds ``name`` of ``module``; what only passes through is followed.
+
+        What is in another bundle is used as its attribute: a name of our own would cost an entry in a table.
+        """
         found = self.modules[module].imports.get(name)
         if found is not None and found[1] is not None and not self.modules[module].alone:
             return self._place(bundle, found[0], found[1], outside)
         home = self.home[module]
         unique = home.unique.get((module, name), name)
         if home is bundle:
-            return unique
-        key = (home.root, unique)
-        if key not in outside:
-            taken = {*bundle.unique.values(), *outside.values()}
-            local = unique
-            while local in taken:
-                local = f"{local}_x"
-            outside[key] = local
-        return outside[key]
+            return ast.Name(unique)
+        if bundle.members[0].alone:  # may be half loaded itself: it takes names, as its conditional imports do
+            outside[f"{home.root} {unique}"] = unique
+            return ast.Name(unique)
+        return ast.Attribute(ast.Name(outside.setdefault(home.root, f"_b{len(outside)}")), unique)
 
     def _in_place(self, node: ast.ImportFrom, member: Module) -> list[ast.stmt]:
         """Rewrite an import inside a function or a condition: its module may have another name now."""
@@ -273,12 +269,9 @@ class Linker:
         return made
 
 
-class _ModuleName(ast.Name):
-    """An alias of a linked module: its attributes are names of ours."""
-
-    def __init__(self, attributes: dict[str, str]) -> None:
-        super().__init__("?")
-        self.attributes = attributes
+def _import(root: str, local: str) -> ast.stmt:
+    module, _, name = root.partition(" ")
+    return ast.ImportFrom(module, [ast.alias(name)], 0) if name else ast.Import([ast.alias(module, local)])
 
 
 def _attributes(tree: ast.AST, alias: str) -> set[str]:
@@ -287,24 +280,6 @@ def _attributes(tree: ast.AST, alias: str) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == alias
     }
-
-
-def _strip(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Drop docstrings and annotations; and imports of the outside world that an earlier module has made."""
-    seen: set[str] = set()
-    kept: list[ast.stmt] = []
-    for statement in body:
-        text = ast.unparse(ast.fix_missing_locations(statement))
-        if isinstance(statement, (ast.Import, ast.ImportFrom)) and text in seen:
-            continue
-        seen.add(text)
-        if not _is_text(statement) and not (isinstance(statement, ast.Assign) and text.startswith("__all__")):
-            kept.append(statement)
-    return kept
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 # Small modules that several roles need.

@@ -43,6 +43,14 @@ def parameters(node: Function) -> list[ast.arg]:
     return found + [extra for extra in (node.args.vararg, node.args.kwarg) if extra is not None]
 
 
+class ModuleName(ast.Name):
+    """An alias of a linked module: ``places`` says what its attributes are now."""
+
+    def __init__(self, places: dict[str, ast.expr]) -> None:
+        super().__init__("?")
+        self.places = places
+
+
 class Renamer(ast.NodeTransformer):
     """Replaces global names by ``names`` and parameters that nobody calls by keyword by short ones.
 
@@ -66,14 +74,16 @@ class Renamer(ast.NodeTransformer):
             if node.id in scope:
                 return ast.Name(scope[node.id], node.ctx)
         replacement = self._names.get(node.id)
+        if isinstance(replacement, ast.Attribute):
+            return ast.Attribute(replacement.value, replacement.attr, node.ctx)
         return node if replacement is None else ast.Name(_identifier(replacement, node.id), node.ctx)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         """An attribute of a linked module is a name of ours."""
         if isinstance(node.value, ast.Name) and not any(node.value.id in scope for scope in self._scopes):
-            attributes = getattr(self._names.get(node.value.id), "attributes", None)
-            if attributes is not None:
-                return ast.Name(attributes[node.attr], node.ctx)
+            module = self._names.get(node.value.id)
+            if isinstance(module, ModuleName):
+                return module.places[node.attr]
         return self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -155,7 +165,8 @@ class Renamer(ast.NodeTransformer):
         """An annotated assignment loses its annotation."""
         if node.value is None:
             return ast.Pass()
-        return self.visit(ast.Assign([node.target], node.value))
+        made: ast.AST = self.visit(ast.Assign([node.target], node.value))
+        return made
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> ast.AST:
         targets = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
@@ -205,7 +216,7 @@ def _bound(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _identifier(replacement: ast.expr, name: str) -> str:
-    if not isinstance(replacement, ast.Name) or replacement.id == "?":
+    if isinstance(replacement, ModuleName) or not isinstance(replacement, ast.Name):
         raise ValueError(f"{name} is a module and is used as a value")
     return replacement.id
 

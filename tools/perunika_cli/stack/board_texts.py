@@ -61,3 +61,51 @@ class Texts(ast.NodeTransformer):
         if not self._all:
             return []
         return [ast.Assign([ast.Name(_ALL, ast.Store())], ast.Constant(self._all)), *ast.parse(_HEAD).body]
+
+
+_UNUSED_METHODS = ("__repr__", "__hash__", "__init_subclass__")
+
+
+def strip(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Drop what a board never uses: docstrings, ``__all__``, second imports, ``__slots__``, methods for people."""
+    seen: set[str] = set()
+    kept: list[ast.stmt] = []
+    for statement in body:
+        text = ast.unparse(ast.fix_missing_locations(statement))
+        if isinstance(statement, (ast.Import, ast.ImportFrom)) and text in seen:
+            continue
+        seen.add(text)
+        if isinstance(statement, ast.ClassDef):
+            statement.body = [each for each in statement.body if not _is_idle(each)] or [ast.Pass()]
+        if not _is_text(statement) and not text.startswith("__all__"):
+            kept.append(statement)
+    return kept
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _is_idle(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Assign):
+        return ast.unparse(statement.targets[0]) == "__slots__"
+    return isinstance(statement, ast.FunctionDef) and statement.name in _UNUSED_METHODS
+
+
+def known_words(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Return statements that make MicroPython know the words of ``body`` before it meets them.
+
+    A text of more than ten characters becomes an object of its own, unless it is known as a name by then. The names
+    of messages and fields are, at the latest when the first message is read.
+    """
+    words = sorted({
+        node.value
+        for statement in body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        and len(node.value) >= _LONG and node.value.isidentifier()
+    })  # fmt: skip
+    if not words:
+        return []
+    lines = "".join(f"    _.{word}\n" for word in words)
+    return ast.parse(f"def _words(_):\n{lines}del _words\n").body
