@@ -2,7 +2,7 @@
 
 from perunika.crypto import sha256
 from perunika.errors import PeerError
-from perunika.evidence import TICKS_MAX, TickEvidence, VoucherEvidence, check_evidence
+from perunika.evidence import TickEvidence, VoucherEvidence, check_evidence
 from perunika.records import PAYEE, stream_key
 from perunika.streams import find_stream
 
@@ -66,8 +66,6 @@ def on_tick_chain(ctx, me, message):
     _require_open(ctx, stream)
     root = message["root"]
     evidence = TickEvidence(message["base"], message["unit"], message["length"], root, message["signature"], 0, root)
-    if message["length"] > TICKS_MAX:
-        raise PeerError("tick.length", "a chain has at most %d ticks" % TICKS_MAX)
     _check_capacity(stream, message["base"] + message["length"] * message["unit"])
     if message["base"] >= stream.paid():
         check_evidence(ctx.domain, stream.params.payer, virtual_id, evidence)

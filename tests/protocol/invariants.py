@@ -28,9 +28,11 @@ class Watch:
     def __init__(self, world):
         self.signed = {}
         self.highest = {}
+        self.stores = {}  # kept alive, so that a new store never has an old one's identity
         world.after_step = self
 
     def __call__(self, node):
+        self.stores[id(node.store)] = node.store
         for basic in scan(node.store, Basic, b"b"):
             self.channel(node, basic)
         for role in (PAYER, PAYEE):
