@@ -21,6 +21,9 @@ from perunika_device.wall_clock import WallClock
 
 _TICK_MS = 1000
 _PAUSE_S = 0.1
+# Garbage is collected this often: what is kept would else lie scattered among it and leave no room in one piece.
+_WORKING_BYTES = 16384
+_TIGHT_BYTES = 4096  # with a channel of its own a board has 20 KB left
 _STATE_MS = 2000
 _SETUP = ("config", "config_section", "identity", "sealed", "pbkdf2")
 _SHOWN = ("refused message", "refused", "peer error", "unpaid")
@@ -49,6 +52,7 @@ class Agent:
         self.link = Link(config.broker, config.site, self.device.hex(), self._receive)
         platform.remember_keys(1 if config.seller is not None else 0)
         _forget_setup()
+        platform.collect_every(_TIGHT_BYTES if config.member is not None else _WORKING_BYTES)
 
     def _add_roles(self, sensor, on_reading):
         from perunika_device.identity import Identity

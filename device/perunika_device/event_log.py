@@ -33,7 +33,7 @@ class EventLog:
         if self._form == "json":
             sys.stdout.write(json.dumps(line) + "\n")
         else:
-            words = [name + "=" + str(line[name]) for name in line if name not in ("t", "event")]
+            words = [name + "=" + str(line[name]) for name in sorted(line) if name not in ("t", "event")]
             sys.stdout.write("%9.3f %s %s\n" % (line["t"] / 1000, event, " ".join(words)))
 
 

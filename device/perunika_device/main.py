@@ -19,9 +19,6 @@ from perunika_device import platform
 
 # While modules are loaded, memory is tidied this often: else what loading leaves behind ends up in pieces everywhere.
 _LOADING_BYTES = 2048
-# And this often afterwards: what is kept would else lie scattered among garbage and leave no room in one piece.
-_WORKING_BYTES = 16384
-_TIGHT_BYTES = 4096  # with a channel of its own a board has 20 KB left
 
 
 class Options:
@@ -91,7 +88,6 @@ async def work(options):
     from perunika_device.sensors import temperature
 
     agent = Agent(load(options.path), EventLog(options.log), temperature)
-    platform.collect_every(_WORKING_BYTES if agent.config.member is None else _TIGHT_BYTES)
     platform.on_terminate(agent.stop)
     obeying = asyncio.create_task(obey(agent)) if options.commands else None
     try:

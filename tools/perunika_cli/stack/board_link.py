@@ -201,8 +201,17 @@ class Linker:
         return claims
 
     def link(self) -> dict[str, str]:
-        """Return the linked sources by module name."""
-        return {bundle.root: self._source(bundle) for bundle in self.bundles}
+        """Return the linked sources by module name.
+
+        A module that went into another one still has a file of its own, that only says where its names are: it costs
+        no memory unless a user's program imports it.
+        """
+        linked = {bundle.root: self._source(bundle) for bundle in self.bundles}
+        for bundle in self.bundles:
+            for member in bundle.members:
+                if member.name != bundle.root:
+                    linked[member.name] = _signpost(bundle, member)
+        return linked
 
     def _source(self, bundle: Bundle) -> str:
         body: list[ast.stmt] = []
@@ -267,6 +276,14 @@ class Linker:
             unique = home.unique.get((module, str(name)), str(name))
             made.append(ast.ImportFrom(home.root, [ast.alias(unique, local if local != unique else None)], 0))
         return made
+
+
+def _signpost(bundle: Bundle, member: Module) -> str:
+    public = [name for name in member.defined if name[0] != "_"]
+    names = [ast.alias(bundle.unique[member.name, name], name) for name in public]
+    if not names:
+        return ""
+    return ast.unparse(ast.ImportFrom(bundle.root, names, 0)) + "\n"
 
 
 def _import(root: str, local: str) -> ast.stmt:

@@ -133,6 +133,6 @@ def _compile(name: str, source: str, folder: Path) -> tuple[str, bytes]:
     return name + ".mpy", output.read_bytes()
 
 
-def rom_command(image: Path, heap_bytes: int, module: str) -> list[str]:
-    """Return the command that runs ``module``.main(words) out of ``image``; words follow."""
-    return [sys.executable, str(LAUNCHER), str(image), str(heap_bytes), str(BOOT), module]
+def rom_command(image: Path, heap_bytes: int, program: str) -> list[str]:
+    """Return the command that runs ``program``, a script or a module of ``image``; its words follow."""
+    return [sys.executable, str(LAUNCHER), str(image), str(heap_bytes), str(BOOT), program]

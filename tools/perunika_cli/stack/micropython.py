@@ -62,14 +62,14 @@ def board_process(
 ) -> Process:
     """Return the (not yet started) process that runs ``script`` as a board would.
 
-    On MicroPython the heap is ``heap_bytes`` and only ``source_roots`` and the built-in modules can be imported. A
-    script of the board's own packages runs as on a chip, out of read-only memory (``board_rom``).
+    On MicroPython the heap is ``heap_bytes`` and only ``source_roots`` and the built-in modules can be imported. The
+    board's own packages run as on a chip, out of read-only memory (``board_rom``).
     """
     chosen = interpreter or find_interpreter()
     roots = [str(root) for root in source_roots()]
-    module = _board_module(script) if chosen.runtime == "micropython" else None
-    if module is not None:
-        command = rom_command(rom_image(board_modules(source_roots(), BOARD_PACKAGES)), heap_bytes, module)
+    if chosen.runtime == "micropython" and runs_in_place():
+        image = rom_image(board_modules(source_roots(), BOARD_PACKAGES))
+        command = rom_command(image, heap_bytes, _program(script))
         return Process(name, [*command, *map(str, arguments)], log_path, environment=environment)
     if chosen.runtime == "micropython":
         options = ["-X", f"heapsize={heap_bytes}"]
@@ -86,9 +86,9 @@ def board_process(
     )
 
 
-def _board_module(script: Path) -> str | None:
-    """Return the dotted name of a script inside a board's package, if it can run out of read-only memory here."""
+def _program(script: Path) -> str:
+    """Return how read-only memory knows ``script``: as a module if it belongs to a board's package, else as a file."""
     for root in source_roots():
-        if runs_in_place() and script.resolve().is_relative_to(root):
+        if script.resolve().is_relative_to(root):
             return ".".join(script.resolve().relative_to(root).with_suffix("").parts)
-    return None
+    return str(script)

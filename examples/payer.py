@@ -1,0 +1,27 @@
+"""Pays a gate per second: the barrier of a car park stays open while the money flows.
+
+    micropython examples/payer.py device.json 10
+
+``device.json`` is what `perunika device init` writes; the device guide explains every line of it.
+"""
+
+import asyncio
+import sys
+
+from perunika.errors import PerunikaError
+from perunika_device.payer import Payer
+
+
+async def main(path, seconds):
+    payer = Payer(path)
+    done = await payer.run(seconds)
+    print("paid", done.get("paid_wei", 0), "wei for", done.get("served", 0), "seconds;", done["phase"])
+    return 0 if done["phase"] == "closed" else 1
+
+
+try:
+    status = asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+except PerunikaError as error:
+    print("cannot pay:", error)  # says whose fault it is and what to do
+    status = 1
+sys.exit(status)
