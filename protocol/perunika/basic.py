@@ -1,6 +1,6 @@
 """A basic channel between member and hub: chain state, vouchers, checkpoints (Paper §4.2); one set of rules."""
 
-from perunika.context import request_id
+from perunika.context import request_id, retry_ms
 from perunika.crypto import verify
 from perunika.errors import LocalError, PeerError
 from perunika.evidence import VoucherEvidence, check_evidence, sign_voucher
@@ -215,10 +215,33 @@ def offer_checkpoint(ctx, me, channel_id):
             return
         basic = basic.replace(offered=checkpoint, offered_signature=me.key.sign(checkpoint.digest(ctx.domain)))
         ctx.save(basic_key(channel_id), basic)
+        _offer_again(ctx, channel_id, 0)
     body = {"checkpoint": basic.offered, "signature": basic.offered_signature}
     ctx.send(
         other_side(basic), Message("CheckpointOffer", body, request_id("Checkpoint", channel_id), None, me.address)
     )
+
+
+def _offer_again(ctx, channel_id, attempts):
+    """Remember (volatile) to repeat the offer; a key of its own per channel, as ``Context.later`` for legs."""
+    due_ms = ctx.now_ms + retry_ms(attempts)
+    ctx.view.put(b"~k" + channel_id, due_ms.to_bytes(8, "big") + bytes((min(attempts, 255),)))
+
+
+def repeat_checkpoints(ctx, me):
+    """Hub, every second: offer again what its member has not signed; after a start all that is unanswered."""
+    if ctx.view.get(b"~K") is None:
+        ctx.view.put(b"~K", b"\x01")
+        for basic in ctx.scan(Basic, b"b"):
+            if basic.offered is not None:
+                _offer_again(ctx, basic.params.digest(ctx.domain), 0)
+    for key, raw in ctx.view.scan(b"~k"):
+        channel_id, attempts = key[2:], raw[8]
+        if load_basic(ctx, channel_id).offered is None:
+            ctx.view.delete(key)
+        elif int.from_bytes(raw[:8], "big") <= ctx.now_ms:
+            _offer_again(ctx, channel_id, attempts + 1)
+            offer_checkpoint(ctx, me, channel_id)
 
 
 def on_checkpoint_offer(ctx, me, message):

@@ -9,6 +9,11 @@ from perunika.records import funding_key, load, save, scan
 RETRY_MS = (1000, 2000, 4000, 8000, 15000, 30000)  # delays of the k-th repetition of an unanswered message
 
 
+def retry_ms(attempts):
+    """Return how long to wait before repeating something for the next time."""
+    return RETRY_MS[attempts if attempts < len(RETRY_MS) else -1]
+
+
 class Send:
     """Effect: send ``message`` to address ``to``; ``link`` means the short form on the device's own link."""
 
@@ -77,10 +82,8 @@ class Context:
 
     def later(self, role, virtual_id, attempts=0):
         """Remember (volatile) to repeat what ``role`` last said about ``virtual_id``, with growing delays."""
-        delay = RETRY_MS[attempts if attempts < len(RETRY_MS) else -1]
-        self.view.put(
-            b"~w" + funding_key(role, virtual_id), (self.now_ms + delay).to_bytes(8, "big") + bytes((attempts & 255,))
-        )
+        due_ms = self.now_ms + retry_ms(attempts)
+        self.view.put(b"~w" + funding_key(role, virtual_id), due_ms.to_bytes(8, "big") + bytes((attempts & 255,)))
 
     def settled(self, role, virtual_id):
         """Stop repeating: the awaited answer has come."""

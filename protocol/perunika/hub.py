@@ -134,3 +134,4 @@ class Hub(Endpoint):
         "checkpoint": channel.offer_checkpoint,
     }
     RETRIES = {HUB: repeat}
+    TICKS = (channel.repeat_checkpoints,)

@@ -10,19 +10,13 @@ from perunika.records import PAYEE_MEMBER, PAYER_MEMBER, Funding, funding_key
 __all__ = ["Member", "adopt", "freeze"]
 
 
-def _on_either(name):
-    """Return a handler that picks payer's or payee's side by what is on record for the virtual channel."""
-
-    def handler(ctx, me, message):
-        virtual_id = message["virtual"]
-        if ctx.load(Funding, funding_key(PAYEE_MEMBER, virtual_id)) is not None:
-            PAYEE_HANDLERS[name](ctx, me, message)
-        elif ctx.load(Funding, funding_key(PAYER_MEMBER, virtual_id)) is not None:
-            PAYER_HANDLERS[name](ctx, me, message)
-        else:
-            raise PeerError("virtual.unknown", "no virtual channel " + virtual_id.hex()[:8])
-
-    return handler
+def on_virtual_opened(ctx, me, message):
+    """The hub's signature on a leg's version 1: the number says whether it is the payee's (odd) or the payer's."""
+    role, side = (PAYEE_MEMBER, PAYEE_HANDLERS) if message["nid"] & 1 else (PAYER_MEMBER, PAYER_HANDLERS)
+    virtual_id = message["virtual"]
+    if ctx.load(Funding, funding_key(role, virtual_id)) is None:
+        raise PeerError("virtual.unknown", "no virtual channel " + virtual_id.hex()[:8])
+    side["VirtualOpened"](ctx, me, message)
 
 
 def on_leg_closed(ctx, me, message):
@@ -44,7 +38,7 @@ class Member(PayingMember):
         "OfferLeg": PAYEE_HANDLERS["OfferLeg"],
         "CancelLeg": PAYEE_HANDLERS["CancelLeg"],
         "CloseLeg": PAYEE_HANDLERS["CloseLeg"],
-        "VirtualOpened": _on_either("VirtualOpened"),
+        "VirtualOpened": on_virtual_opened,
         "LegClosed": on_leg_closed,
         "Resume": on_resume,
         "ChainViewRequest": on_chain_view_request,

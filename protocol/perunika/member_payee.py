@@ -280,7 +280,7 @@ def _tell_paid(ctx, me, funding, message):
         virtual_id = funding.params.digest(ctx.domain)
         body = {
             "channel": nano_channel, "nid": funding.nid_b, "version": final.version, "signature": final.bob,
-            "virtual": virtual_id,
+            "virtual": virtual_id, "forward": funding.forward,
         }  # fmt: skip
         me.send(ctx, funding.params.payee, "LegClosed", body, request_id("CloseLeg", virtual_id))
 

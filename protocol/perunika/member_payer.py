@@ -3,7 +3,7 @@
 from perunika.basic import pay_basic, send_voucher
 from perunika.context import request_id
 from perunika.crypto import verify
-from perunika.errors import PeerError
+from perunika.errors import PeerError, PerunikaError
 from perunika.evidence import check_evidence
 from perunika.fees import check_capacity, virtual_fee
 from perunika.ledger import (
@@ -61,10 +61,25 @@ def on_allowance_request(ctx, me, message):
     if known is not None:
         _answer_again(ctx, me, message, virtual_id, known)
         return
-    basic = load_basic(ctx, params.payer_channel)
-    require_usable(ctx, basic, params.window)
     if not verify(virtual_id, message["signature"], params.payer):
         raise PeerError("allowance.signature", "the request is not signed by the payer key")
+    try:
+        funding = _grant(ctx, me, message, params, virtual_id)
+    except PerunikaError as error:
+        if error.code == "chain.stale":
+            raise  # a moment's trouble of ours: the payer asks again
+        body = {"virtual": virtual_id, "code": clip_text(error.code, 40), "text": clip_text(error.text, 200)}
+        me.reply(ctx, message, "NotOk", body)
+        return
+    _remember_asker(ctx, virtual_id, message)
+    repeat_request(ctx, me, virtual_id, funding)
+    ctx.later(PAYER_MEMBER, virtual_id)
+
+
+def _grant(ctx, me, message, params, virtual_id):
+    """Sign νa version 1 and return the saved ``Funding``; raises, before anything is saved, to refuse."""
+    basic = load_basic(ctx, params.payer_channel)
+    require_usable(ctx, basic, params.window)
     fee = _check_request(ctx, me, basic, params, message)
     basic, nano = new_leg(ctx, basic, virtual_id, basic.next_even, PAYER_LEG)
     alice, bob = leg_blocked(params, PAYER_LEG)
@@ -77,9 +92,7 @@ def on_allowance_request(ctx, me, message):
         None, None, None, None,
     )  # fmt: skip
     ctx.save(funding_key(PAYER_MEMBER, virtual_id), funding)
-    _remember_asker(ctx, virtual_id, message)
-    repeat_request(ctx, me, virtual_id, funding)
-    ctx.later(PAYER_MEMBER, virtual_id)
+    return funding
 
 
 def _check_request(ctx, me, basic, params, message):

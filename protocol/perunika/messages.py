@@ -65,7 +65,7 @@ TABLE = (
     "WantVoucher id route,amount amount",  # 18
     "CloseRequest virtual bytes32,signature signature,forward Evidence?",  # 19
     "CloseLeg virtual bytes32,signature signature,forward Evidence?,backward Evidence?",  # 20
-    "LegClosed channel bytes32,nid uint64,version uint40,signature signature,virtual bytes32?",  # 21
+    "LegClosed channel bytes32,nid uint64,version uint40,signature signature,virtual bytes32?,forward Evidence?",  # 21
     "Collect virtual bytes32,nid uint64,signature signature?,forward Evidence?,backward Evidence?,"
     "proposal signature?",  # 22
     "Collected virtual bytes32,signature signature",  # 23

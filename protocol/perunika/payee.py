@@ -7,7 +7,7 @@ from perunika.context import request_id
 from perunika.crypto import verify
 from perunika.endpoint import Endpoint
 from perunika.errors import LocalError, PeerError
-from perunika.evidence import sign_voucher
+from perunika.evidence import check_evidence, sign_voucher
 from perunika.messages import Message
 from perunika.payee_opening import (
     on_chain_view,
@@ -111,13 +111,20 @@ def repeat(ctx, me, virtual_id, stream):
 
 
 def on_leg_closed(ctx, me, message):
-    """Our member shows the hub's signature on νb v2 for exactly what we were paid: the money is ours."""
+    """Our member shows the hub's signature on νb v2 for exactly what we were paid: the money is ours.
+
+    It may have kept a payment that never came here; then it shows that payment too.
+    """
     if message["virtual"] is None:
         raise PeerError("message.missing", "LegClosed without a virtual channel")
     virtual_id, stream = find_stream(ctx, PAYEE, message["virtual"])
     if stream.phase == "paid":
         return
     phase = advance(PAYEE, stream.phase, "LegClosed")
+    shown = message["forward"]
+    if shown is not None and shown.amount > stream.paid():
+        check_evidence(ctx.domain, stream.params.payer, virtual_id, shown)
+        stream = stream.replace(forward=shown)
     back = stream.backward.amount if stream.backward is not None else 0
     net = max(-stream.params.payee_capacity, min(stream.params.payer_capacity, stream.paid() - back))
     final = Nanocontract(

@@ -102,6 +102,8 @@ def on_not_ok(ctx, me, message):
     stream = load_stream(ctx, virtual_id)
     if stream.phase != "requested":
         return
+    if message.sender != me.policy.member:
+        raise PeerError("message.sender", "a refusal from somebody who was not asked")
     reason = clip_text("%s:%s" % (message["code"], message["text"]), 200)
     enter(ctx, virtual_id, stream.replace(reason=reason), "NotOk")
     ctx.notify("refused", virtual=virtual_id, code=message["code"], text=message["text"])

@@ -114,7 +114,7 @@ class DeviceActor(Actor):
             return
         message = decode(raw)
         self.heard.append(message)
-        if message.name == "Error":
+        if message.name in ("Error", "NotOk"):
             self.errors.append(message["code"])
         elif message.name == "Reading":
             self.readings.append(message)
@@ -134,6 +134,6 @@ class DeviceActor(Actor):
         return scan(self.shell.view(), Stream, b"s" + bytes((role,)))
 
     def stream(self, role=PAYER):
-        """Return the only virtual channel that was not just asked for."""
-        (only,) = [each for each in self.streams(role) if each.phase != "requested"]
+        """Return the only virtual channel that was not just asked for or refused."""
+        (only,) = [each for each in self.streams(role) if each.phase not in ("requested", "refused")]
         return only

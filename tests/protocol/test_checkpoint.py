@@ -74,8 +74,8 @@ def test_an_unanswered_checkpoint_is_repeated_and_not_replaced():
     scene = closed(1)
     lost = scene.catch("CheckpointOffer")
     fold(scene, "device1")
-    scene.world.filter = None
     scene.open().pay(1).close()
+    scene.world.filter = None
     offered = scene.basic(scene.hub, "device1").offered
     fold(scene, "device1")
     assert scene.basic(scene.device1, "device1").checkpoint == offered == decode(lost[0][1])["checkpoint"]

@@ -248,10 +248,11 @@ def test_after_the_close_expired_with_a_day_of_grace_the_channel_goes_on():
     scene.world.now_ms = (until + CLOSE_GRACE_S) * 1000
     scene.refresh_chain()
     scene.buy(validity_s=600)
-    assert "channel.closing" in refusals(scene.device1)
+    assert scene.device1.last("refused")["code"] == "channel.closing"
+    scene.find_virtual()
     scene.world.now_ms += 1000
     scene.refresh_chain()
-    scene.run(40)
+    scene.buy(validity_s=600)
     assert scene.find_virtual().payer().phase == "paying"
 
 
