@@ -49,7 +49,8 @@ MUTANTS = (
      FLOWS + "::test_R07_a_member_takes_no_refusal_after_its_leg_stands"),
     ("R7", "hub_opening",
      "    require_usable(ctx, payer_basic, params.window)\n    require_usable(ctx, payee_basic, params.window)\n"
-     "    if payer_basic.ab", "    if payer_basic.ab", FLOWS + "::test_R07_a_channel_that_went_into_dispute_meanwhile_is_not_opened"),
+     "    if payer_basic.ab", "    if payer_basic.ab",
+     FLOWS + "::test_R07_a_channel_that_went_into_dispute_meanwhile_is_not_opened"),
     ("R8", "payer_payments", 'if stream.phase != "paying":', "if False:",
      FLOWS + "::test_R08_nothing_is_paid_before_the_payee_has_signed_ready"),
     ("R8", "payee_opening", "_check_leg(ctx, me, params, virtual_id, message)\n    stream", "stream",
