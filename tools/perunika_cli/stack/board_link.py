@@ -157,11 +157,15 @@ class Bundle:
 
 
 class Linker:
-    """All bundles of a board. ``roots``: which modules may be imported by themselves, the most basic ones first."""
+    """All bundles of a board. ``roots``: which modules may be imported by themselves, the most basic ones first.
 
-    def __init__(self, sources: Mapping[str, str], roots: Sequence[str]) -> None:
+    ``kept``: modules of which programs use names that nothing else mentions. Raises ``ValueError`` when two classes of
+    one name would meet: a class's name is part of what is signed, so it never changes.
+    """
+
+    def __init__(self, sources: Mapping[str, str], roots: Sequence[str], kept: Iterable[str] = ()) -> None:
         self.modules = {name: Module(name, source, sources) for name, source in sources.items()}
-        drop_unused(self.modules, PROGRAMS)
+        drop_unused(self.modules, kept)
         self.home: dict[str, Bundle] = {}
         claims = self._claims(roots)
         groups: dict[str, list[str]] = {}
@@ -325,4 +329,4 @@ ROOTS = (
 
 def link(sources: Mapping[str, str]) -> dict[str, str]:
     """Return the linked modules of a board, by name, from its sources by name."""
-    return Linker(sources, ROOTS).link()
+    return Linker(sources, ROOTS, PROGRAMS).link()
