@@ -70,7 +70,7 @@ class Receipt(Struct):
 
 
 class Proposal(Struct):
-    """The hub asks a member to sign ``version`` of a virtual channel's leg first (R7, R10; ADR-0010).
+    """The hub asks a member to sign ``version`` of a virtual channel's leg first (R7, R10; ADR-0016).
 
     ``net`` is what that version moves from payer to payee. The contract knows no such struct: it moves nothing.
     """
