@@ -12,7 +12,7 @@ from typing import Any
 
 from perunika.context import Notify, Send, Submit
 from perunika.errors import LocalError, PeerError, PerunikaError
-from perunika.messages import MAX_BYTES, Message, encode, peek
+from perunika.messages import MAX_BYTES, Message, decode, encode, peek
 from perunika.records import HUB, Funding, funding_key, load
 from perunika.value import clip_text
 from perunika_host.sqlite_store import SqliteStore
@@ -29,7 +29,7 @@ BINDINGS = b"Hr"
 
 Publish = Callable[[str, bytes], Awaitable[bool]]
 
-# Messages of members that carry a signature the core checks: who sends one that is taken is who it says.
+# Messages of members that carry a signature the core checks, when they tell it something new.
 SIGNED = frozenset((
     "OpenVirtual", "LegSigned", "CloseLeg", "Collected", "Voucher", "CheckpointSigned", "CloseOffer", "CloseSigned",
     "WithdrawOffer", "WithdrawSigned",
@@ -85,11 +85,28 @@ class Exchange:
         indirect = sender != member
         if indirect and request_id is not None:
             self.routes.expect_answer(sender, request_id, member)
-        effects = await self.shell.take(payload)
+        effects, told = await self.shell.take(payload)
         if refused(effects) is not None:
             self.counters["refused"] += 1
-        elif indirect and name in SIGNED and self.routes.bind(sender, member):
+        elif indirect and told and self._signer(name, payload) == sender and self.routes.bind(sender, member):
             await self.shell.group.run(lambda view: view.put(BINDINGS + sender, member))
+
+    def _signer(self, name: str, payload: bytes) -> bytes | None:
+        """Return the member whose signature a message that was taken carries: the one of the channel it is about."""
+        if name not in SIGNED:
+            return None
+        view, message = self.shell.view(), decode(payload)
+        channel_id = message["channel"] or message["id"]
+        for body in (message["close"], message["withdraw"]):
+            channel_id = body.channel_id if body is not None else channel_id
+        params = message["params"]
+        if params is None and message["virtual"] is not None:
+            funding = load(view, Funding, funding_key(HUB, message["virtual"]))
+            params = funding.params if funding is not None else None
+        if params is not None:
+            channel_id = params.payee_channel if name == "CloseLeg" else params.payer_channel
+        basic = basic_of(view, channel_id) if channel_id is not None else None
+        return None if basic is None else basic.params.alice
 
     async def _relay(self, request_id: bytes | None, to: bytes, sender: bytes, member: bytes, payload: bytes) -> None:
         place = self.routes.place_of(to, request_id)

@@ -16,9 +16,21 @@ from perunika_host.party_shell import PartyShell
 class HubShell(PartyShell):
     """A ``PartyShell`` whose steps return their effects."""
 
-    async def take(self, raw: bytes) -> list[Any]:
-        """Take one encoded message and act on it; returns the effects, a refusal being one of them."""
-        return await self.step(lambda view: self.party.receive(view, raw, now_ms(), os.urandom(32)))
+    async def take(self, raw: bytes) -> tuple[list[Any], bool]:
+        """Take one encoded message and act on it.
+
+        Returns the effects, a refusal being one of them, and whether the message told the hub anything lasting:
+        a repetition is taken too, but unread, so it proves nothing about who sent it.
+        """
+        told = False
+
+        def receive(view: StepOverlay) -> list[Any]:
+            nonlocal told
+            effects: list[Any] = self.party.receive(view, raw, now_ms(), os.urandom(32))
+            told = any(key[:1] != b"~" for key in view.writes)
+            return effects
+
+        return await self.step(receive), told
 
     async def step(self, step: Callable[[StepOverlay], list[Any]]) -> list[Any]:
         """Run ``step``, which returns effects, make it durable, act on the effects and return them."""

@@ -10,6 +10,7 @@ import pytest
 
 from perunika import cbor
 from perunika.messages import Message, encode
+from perunika.structs import Voucher
 from perunika_host.mqtt_link import MqttLink
 from perunika_host.mqtt_settings import MqttSettings
 from perunika_hub.service import main
@@ -91,6 +92,28 @@ def test_a_member_cannot_refuse_or_speak_in_anothers_name(stage, hub, play):
             forged = encode(Message("NotOk", body, b"request!", HUB, shop.member.address))
             assert await refused(forger, forged) == "message.from"
             assert (await hub.get("/v1/virtuals/" + virtual["id"]))["phase"] == "offered"
+
+    play(scene())
+
+
+@pytest.mark.parametrize("case", ["a repetition", "the forger's own"])
+def test_a_member_does_not_get_the_messages_of_another_that_is_quiet(stage, hub, play, case):
+    """The hub takes both messages; neither is signed by the member whose name it bears."""
+
+    async def scene():
+        async with Person(stage, "m2") as quiet, Person(stage, "m5") as forger:
+            await quiet.open(hub)
+            await forger.open(hub)
+            owner = quiet if case == "a repetition" else forger
+            amount = 0 if case == "a repetition" else 7
+            domain = stage.domain
+            signature = forger.member.sign(Voucher(owner.channel_id, amount).digest(domain))
+            body = {"id": owner.channel_id, "amount": amount, "signature": signature}
+            await forger.say(encode(Message("Voucher", body, b"request!", HUB, quiet.member.address)))
+            await hub.until("/v1/health", lambda health: health["messages"]["received"] >= 1)
+            await quiet.see_chain()
+            await hub.post(f"/v1/channels/{hexed(quiet.channel_id)}/close")
+            await quiet.until(lambda: quiet.record().close_bob is not None, timeout_s=5)
 
     play(scene())
 
