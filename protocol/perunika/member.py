@@ -2,7 +2,8 @@
 
 from perunika.chain_views import CHAIN_REQUESTS, on_chain_view_request
 from perunika.errors import PeerError
-from perunika.member_payee import PAYEE_HANDLERS, PAYEE_RETRIES, keep_evidence, on_payee_resume, serve_payee
+from perunika.member_payee import PAYEE_HANDLERS, PAYEE_RETRIES, on_payee_resume, serve_payee
+from perunika.member_payee_closing import keep_evidence
 from perunika.member_payer import PAYER_HANDLERS
 from perunika.paying_member import PayingMember, adopt, freeze, joined
 from perunika.records import PAYEE_MEMBER, PAYER_MEMBER, Funding, funding_key

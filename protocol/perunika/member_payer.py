@@ -1,28 +1,23 @@
 """The payer's member funds a payer key's virtual channel out of its basic channel (Paper Fig. 26, Alice; R7)."""
 
-from perunika.basic import pay_basic, send_voucher
+from perunika.allowances import change_allowance, pay_fees
 from perunika.context import request_id
 from perunika.crypto import verify
 from perunika.errors import PeerError, PerunikaError
-from perunika.evidence import check_evidence
 from perunika.fees import check_capacity, virtual_fee
 from perunika.ledger import (
     check_signature,
-    clamp_net,
     digest_of,
-    free_cash,
     leg_blocked,
-    leg_final,
     load_basic,
     new_leg,
     put_version,
-    require_memory,
     require_usable,
 )
+from perunika.member_payer_closing import on_collect, on_leg_closed, repeat_collected
 from perunika.messages import Message
 from perunika.phases import advance
 from perunika.records import (
-    ALICE,
     BOB,
     PAYER_MEMBER,
     Allowance,
@@ -30,27 +25,13 @@ from perunika.records import (
     Nano,
     Version,
     allowance_key,
-    basic_key,
     funding_key,
     nano_key,
 )
-from perunika.structs import PAYER_LEG, Proposal, virtual_salt
-from perunika.value import AMOUNT_MAX, clip_text
+from perunika.structs import PAYER_LEG, virtual_salt
+from perunika.value import clip_text
 
 CLOCK_SLACK_S = 120  # the hub's clock may be this far behind ours when it counts the days of its fee
-
-
-def on_allowed(ctx, me, payer, limit, max_fee, paused=0):
-    """Let ``payer`` lock up to ``limit`` wei of our channel in all; keeps what it has used already (flow 7)."""
-    known = ctx.load(Allowance, allowance_key(payer))
-    used = known.used if known is not None else 0
-    ctx.save(allowance_key(payer), Allowance(limit, used, max_fee, paused))
-
-
-def _change_allowance(ctx, payer, difference):
-    allowance = ctx.load(Allowance, allowance_key(payer))
-    if allowance is not None:
-        ctx.save(allowance_key(payer), allowance.replace(used=max(0, allowance.used + difference)))
 
 
 def on_allowance_request(ctx, me, message):
@@ -86,7 +67,7 @@ def _grant(ctx, me, message, params, virtual_id):
     first = Version(1, alice, bob, None, None)
     first = first.replace(alice=me.key.sign(digest_of(ctx, nano, first)))
     put_version(ctx, basic, nano, first)
-    _change_allowance(ctx, params.payer, params.payer_capacity)
+    change_allowance(ctx, params.payer, params.payer_capacity)
     funding = Funding(
         PAYER_MEMBER, params, message["payer_random"], message["payee_nonce"], "asked", nano.nid, 0, fee, ctx.now,
         None, None, None, None,
@@ -165,24 +146,18 @@ def repeat_request(ctx, me, virtual_id, funding):
     Later: our signature on a version 2 that the hub has not countersigned yet (R10).
     """
     if funding.phase == "netting":
-        _repeat_collected(ctx, me, virtual_id, funding)
+        repeat_collected(ctx, me, virtual_id, funding)
         return
     params = funding.params
     basic = load_basic(ctx, params.payer_channel)
     nano = ctx.load(Nano, nano_key(params.payer_channel, funding.nid_a))
     if basic.due:
-        _pay_fees(ctx, me, basic)
+        pay_fees(ctx, me, basic)
     body = {
         "params": params, "payer_random": funding.payer_random, "payee_nonce": funding.payee_nonce,
         "nid": nano.nid, "signature": nano.find(1).alice,
     }  # fmt: skip
     me.send(ctx, me.policy.hub, "OpenVirtual", body, request_id("OpenVirtual", virtual_id))
-
-
-def _repeat_collected(ctx, me, virtual_id, funding):
-    nano = ctx.load(Nano, nano_key(funding.params.payer_channel, funding.nid_a))
-    body = {"virtual": virtual_id, "signature": nano.find(2).alice}
-    me.send(ctx, me.policy.hub, "Collected", body, request_id("Collect", virtual_id))
 
 
 def on_virtual_opened(ctx, me, message):
@@ -204,22 +179,11 @@ def on_virtual_opened(ctx, me, message):
         ctx.notify("fee refused", virtual=virtual_id, fee=fee, agreed=funding.fee)
         fee = 0
     if fee:
-        _pay_fees(ctx, me, basic.replace(due=basic.due + fee))
+        pay_fees(ctx, me, basic.replace(due=basic.due + fee))
     ctx.save(funding_key(PAYER_MEMBER, virtual_id), funding.replace(phase=phase, fee=fee))
     ctx.settled(PAYER_MEMBER, virtual_id)
     _tell_asker(ctx, me, virtual_id, "VirtualOpened", _opened(virtual_id, nano.nid, first))
     ctx.notify("virtual opened", virtual=virtual_id, role="payer's member", capacity=params.payer_capacity, fee=fee)
-
-
-def _pay_fees(ctx, me, basic):
-    """Pay the fees that we owe as far as our free cash goes, the rest when there is more; saves the record."""
-    ctx.save(basic_key(basic.params.digest(ctx.domain)), basic)
-    amount = min(basic.due - basic.ab, free_cash(basic)[ALICE])
-    if amount > 0:
-        basic = pay_basic(ctx, me.key, basic, amount)
-    if basic.ab < basic.due:
-        ctx.notify("fee waits", channel=basic.params.digest(ctx.domain), amount=basic.due - basic.ab)
-    send_voucher(ctx, me, basic)
 
 
 def on_not_ok(ctx, me, message):
@@ -240,7 +204,7 @@ def on_not_ok(ctx, me, message):
         reason = clip_text("%s:%s" % (message["code"], message["text"]), 200)
         funding = funding.replace(phase=phase, reason=reason)
         ctx.save(funding_key(PAYER_MEMBER, virtual_id), funding)
-        _change_allowance(ctx, params.payer, -params.payer_capacity)
+        change_allowance(ctx, params.payer, -params.payer_capacity)
         ctx.settled(PAYER_MEMBER, virtual_id)
         _tell_asker(ctx, me, virtual_id, "NotOk", _refusal(virtual_id, funding))
         ctx.notify("virtual refused", virtual=virtual_id, code=message["code"], text=message["text"])
@@ -255,94 +219,6 @@ def _sign_refusal(ctx, me, basic, funding, hub_signature):
     check_signature(ctx, basic, nano, second, BOB, hub_signature)
     second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)), bob=hub_signature)
     return put_version(ctx, basic, nano, second)[1]
-
-
-def on_collect(ctx, me, message):
-    """The hub shows our payer's voucher and asks for νa version 2: no voucher, no signature (R9)."""
-    virtual_id = message["virtual"]
-    funding = ctx.load(Funding, funding_key(PAYER_MEMBER, virtual_id))
-    if funding is None:
-        raise PeerError("virtual.unknown", "no virtual channel " + virtual_id.hex()[:8])
-    params = funding.params
-    nano = ctx.load(Nano, nano_key(params.payer_channel, funding.nid_a))
-    if funding.phase in ("collected", "netting"):
-        version = nano.find(2) if nano is not None else None
-        if version is not None:
-            me.reply(ctx, message, "Collected", {"virtual": virtual_id, "signature": version.alice})
-        return
-    later = message["signature"] is None  # two-way, or below the hub's floor: the hub signs after both members (R10)
-    if later and message["proposal"] is None:
-        raise PeerError("leg.proposal", "this request is not signed by our hub")
-    phase = advance(PAYER_MEMBER, funding.phase, "CollectLater" if later else "Collect")
-    basic = load_basic(ctx, params.payer_channel)
-    net = _collect_net(ctx, params, virtual_id, message, funding)
-    alice, bob = leg_final(PAYER_LEG, net)
-    second = Version(2, alice, bob, None, None)
-    if later:
-        proposal = Proposal(nano.channel_id, nano.nid, 2, virtual_id, net)
-        if not verify(proposal.digest(ctx.domain), message["proposal"], basic.params.bob):
-            raise PeerError("leg.proposal", "this request is not signed by our hub")
-    else:
-        check_signature(ctx, basic, nano, second, BOB, message["signature"])
-        second = second.replace(bob=message["signature"])
-    require_memory(basic)
-    second = second.replace(alice=me.key.sign(digest_of(ctx, nano, second)))
-    basic, _ = put_version(ctx, basic, nano, second)
-    if basic.ab < basic.due:
-        _pay_fees(ctx, me, basic)
-    ctx.save(
-        funding_key(PAYER_MEMBER, virtual_id),
-        funding.replace(phase=phase, forward=message["forward"], backward=message["backward"]),
-    )
-    _change_allowance(ctx, params.payer, net - params.payer_capacity)
-    me.reply(ctx, message, "Collected", {"virtual": virtual_id, "signature": second.alice})
-    if later:
-        ctx.later(PAYER_MEMBER, virtual_id)
-    ctx.notify("collected", virtual=virtual_id, amount=net)
-
-
-def keep_refund(ctx, virtual_id, evidence):
-    """Keep a payment from payee to payer: at the close it may not be left out (R10)."""
-    funding = ctx.load(Funding, funding_key(PAYER_MEMBER, virtual_id))
-    if funding is None or funding.phase != "open" or not funding.params.payee_capacity:
-        return
-    if evidence.amount > (funding.backward.amount if funding.backward is not None else 0):
-        check_evidence(ctx.domain, funding.params.payee, virtual_id, evidence)
-        ctx.save(funding_key(PAYER_MEMBER, virtual_id), funding.replace(backward=evidence))
-
-
-def _collect_net(ctx, params, virtual_id, message, funding):
-    """Return the net in wei that the shown evidence proves; the refunds we know of may not be left out (R10)."""
-    forward = backward = 0
-    if message["forward"] is not None:
-        forward = check_evidence(ctx.domain, params.payer, virtual_id, message["forward"])
-    if message["backward"] is not None:
-        backward = check_evidence(ctx.domain, params.payee, virtual_id, message["backward"])
-    if backward and not params.payee_capacity:
-        raise PeerError("virtual.one_way", "this channel has no payments from payee to payer")
-    if forward > min(params.payer_capacity + backward, AMOUNT_MAX):
-        raise PeerError("voucher.capacity", "the voucher exceeds the channel's capacity")
-    known = funding.backward.amount if funding.backward is not None else 0
-    if backward < known:
-        raise PeerError("collect.backward", "a refund of %d wei is left out" % known)
-    return clamp_net(params, forward, backward)
-
-
-def on_leg_closed(ctx, me, message):
-    """The hub countersigns νa version 2 after both members have (R10)."""
-    nano = ctx.load(Nano, nano_key(message["channel"], message["nid"]))
-    if nano is None:
-        return
-    funding = ctx.load(Funding, funding_key(PAYER_MEMBER, nano.state))
-    if funding is None or funding.phase == "collected":
-        return
-    phase = advance(PAYER_MEMBER, funding.phase, "LegClosed")
-    basic = load_basic(ctx, nano.channel_id)
-    second = nano.find(2)
-    check_signature(ctx, basic, nano, second, BOB, message["signature"])
-    put_version(ctx, basic, nano, second.replace(bob=message["signature"]))
-    ctx.save(funding_key(PAYER_MEMBER, nano.state), funding.replace(phase=phase))
-    ctx.settled(PAYER_MEMBER, nano.state)
 
 
 PAYER_HANDLERS = {

@@ -2,11 +2,13 @@
 
 from perunika import basic as channel
 from perunika import leaving
+from perunika.allowances import on_allowed
 from perunika.chain_views import on_chain
 from perunika.endpoint import Endpoint
 from perunika.errors import LocalError
 from perunika.evidence import VoucherEvidence
-from perunika.member_payer import PAYER_HANDLERS, PAYER_RETRIES, keep_refund, on_allowed
+from perunika.member_payer import PAYER_HANDLERS, PAYER_RETRIES
+from perunika.member_payer_closing import keep_refund
 from perunika.records import ALICE, PAYER_MEMBER, Basic, Funding, basic_key, funding_key
 
 
