@@ -90,7 +90,9 @@ class Relay:
     async def from_hub(self, topic: str, raw: bytes) -> None:
         """Take a message of our ``down`` topic at the hub's broker; what is for nobody here is counted and dropped."""
         try:
-            name, _, to, _ = peek(raw)
+            name, _, to, sender = peek(raw)
+            if sender in self.own or sender in self.devices.by_address:
+                raise PeerError("message.from", "a message from elsewhere in the name of an address of this site")
             if to is None or (to not in self.own and to not in self.devices.by_address):
                 raise PeerError("message.to", "the hub sent a message for nobody at this site")
             await self._route(name, to, raw)

@@ -35,6 +35,7 @@ class TcpMeter:
         self._upstream = urlsplit(upstream)
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        self._greeting: dict[asyncio.Task[None], None] = {}  # have not said their first line; the oldest is first
 
     async def open(self) -> None:
         """See Meter."""
@@ -48,28 +49,36 @@ class TcpMeter:
         """See Meter."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._clients):
+        under_way = [*self._clients, *self._greeting]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._clients) >= self._tariff.max_clients:
-            await _refuse(writer, LocalError("meter.full", "too many clients", "try again later"))
+        if task is None:
             return
-        self._clients.add(task)
+        if len(self._greeting) >= self._tariff.max_clients:
+            next(iter(self._greeting)).cancel()  # who says nothing keeps nobody out who has something to say
+        self._greeting[task] = None
         try:
-            await self._serve(reader, writer)
+            handle, token = await _first_line(reader)
+            del self._greeting[task]
+            clock = self._sales.find(handle, token)
+            if len(self._clients) >= self._tariff.max_clients:
+                raise LocalError("meter.full", "too many clients", "try again later")
+            self._clients.add(task)
+            await self._serve(clock, reader, writer)
         except PerunikaError as error:
             await _refuse(writer, error)
         except OSError as error:
             log.info("a client's connection ended: %s", error)
         finally:
+            self._greeting.pop(task, None)
             self._clients.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        clock = self._sales.find(*await _first_line(reader))
+    async def _serve(self, clock: UnitClock, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await clock.enter()
         try:
             upstream = await self._connect()

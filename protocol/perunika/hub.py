@@ -10,6 +10,8 @@ from perunika.ledger import load_basic
 from perunika.records import BOB, HUB, Basic, Funding, QuoteRecord, basic_key, quote_key
 from perunika.structs import NATIVE, BasicParams, Open
 
+MAX_QUOTES = 1000  # each quote costs a record and a look at every new one, also one that promises nothing
+
 
 def on_quote_request(ctx, me, message):
     """Answer with params, fees and our signature on ``Open``, good until ``valid_until`` (flow 1)."""
@@ -42,7 +44,10 @@ def make_quote(ctx, me, member, member_owner, asset, member_deposit, hub_deposit
         return known
     if known is not None:
         raise PeerError("quote.again", "this salt was quoted with other deposits", "choose a new salt")
-    if _promised(ctx) + hub_deposit > _vault(ctx):
+    promised, quotes = _promised(ctx)
+    if quotes >= MAX_QUOTES:
+        raise PeerError("quote.busy", "%d quotes are waiting to be used" % quotes, "try again when some have expired")
+    if promised + hub_deposit > _vault(ctx):
         raise PeerError("quote.liquidity", "the hub's vault cannot fund another channel now")
     record = QuoteRecord(params, promise, me.key.sign(promise.digest(ctx.domain)))
     ctx.save(quote_key(channel_id), record)
@@ -50,13 +55,14 @@ def make_quote(ctx, me, member, member_owner, asset, member_deposit, hub_deposit
 
 
 def _promised(ctx):
-    """Return the wei promised in quotes that may still be used."""
-    total = 0
+    """Return (wei promised in quotes that may still be used, how many these are)."""
+    total = count = 0
     for record in ctx.scan(QuoteRecord, b"q"):
         opened = ctx.load(Basic, basic_key(record.open.channel_id))
         if opened is None and record.open.valid_until >= ctx.now:
             total += record.open.hub_deposit
-    return total
+            count += 1
+    return total, count
 
 
 def _vault(ctx):

@@ -10,6 +10,7 @@ from perunika.evidence import sign_voucher
 from perunika.messages import Message, encode
 from perunika.records import PAYEE, PAYEE_MEMBER, Funding, funding_key, load
 from perunika.statements import Reading
+from perunika.structs import Finish
 from perunika_host.mqtt_link import MqttLink
 from perunika_host.sqlite_store import SqliteStore
 
@@ -144,6 +145,18 @@ def test_a_bad_message_is_answered_with_an_error_and_counted_and_stops_nothing(s
 def counted(cast):
     devices = cast.api("shop", "/v1/devices")[1]["devices"]
     return sum(next(d for d in devices if d["name"] == "pump")["refused"].values())
+
+
+def test_nobody_elsewhere_speaks_in_the_name_of_an_address_of_this_site(sale):
+    """The payer of a channel holds its payee's Finish once it is over: it must not be able to ask for the close."""
+    cast, _, seller, virtual = sale
+    signature = cast.keys["seller"].sign(Finish(virtual).digest(cast.domain))
+    forged = Message("CloseLeg", {"virtual": virtual, "signature": signature}, b"12345678", cast.a["shop"])
+    forged.sender = cast.a["seller"]
+    before = cast.api("shop", "/v1/health")[1]["refused"].get("message.from", 0)
+    cast.run(cast.hub.link.publish(f"perunika/1/hub/{cast.a['shop'].hex()}/down", encode(forged)))
+    cast.until(lambda: cast.api("shop", "/v1/health")[1]["refused"].get("message.from", 0) == before + 1, what="taken")
+    assert seller.stream(PAYEE).phase == "serving"
 
 
 def test_an_error_is_never_answered_with_an_error(sale):

@@ -56,6 +56,15 @@ def test_the_first_line_opens_the_way_to_the_service(gate):
     client.close()
 
 
+def test_strangers_that_say_nothing_keep_no_paying_client_out(gate):
+    cast, _, _, handle, token = gate
+    strangers = [Client(cast, b"PERUNIKA ") for _ in range(20)]
+    client = Client(cast, f"PERUNIKA {handle} {token}\nhello\n".encode())
+    assert client.line() == b"PERUNIKA ok\n"
+    for each in [client, *strangers]:
+        each.close()
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [

@@ -167,3 +167,27 @@ def test_both_legs_wait_while_a_channel_is_not_open_on_chain():
     scene.chain(scene.hub, "device1", status=OPEN)
     scene.run(31)
     assert scene.fund().phase == "collected"
+
+
+def test_quotes_that_promise_nothing_do_not_fill_the_hubs_store(monkeypatch):
+    """Strangers may ask for quotes; beyond a bound they wait until older ones have expired."""
+    monkeypatch.setattr("perunika.hub.MAX_QUOTES", 5)
+    scene = Scene()
+    scene.hub.request(scene.a["hub"], "vault", amount=100)
+    asked = {
+        "member": b"\x01" * 20, "member_owner": b"\x02" * 20, "asset": bytes(20), "member_deposit": 1, "hub_deposit": 0,
+        "challenge_duration": 3600,
+    }  # fmt: skip
+
+    def quotes(count, start=0):
+        for number in range(start, start + count):
+            body = {**asked, "salt": number.to_bytes(32, "big")}
+            scene.hub.receive(encode(Message("QuoteRequest", body, b"12345678", scene.a["hub"], scene.a["owner"])))
+        answers = [decode(raw) for _, _, raw in scene.queue]
+        scene.queue.clear()
+        return [answer["code"] or answer.name for answer in answers]
+
+    assert quotes(7) == ["Quote"] * 5 + ["quote.busy"] * 2
+    assert quotes(5) == ["Quote"] * 5  # a repetition is no new one
+    scene.world.now_ms += 2 * 3_600_000
+    assert quotes(1, start=9) == ["Quote"]
