@@ -155,7 +155,7 @@ class Paying(Role):
     def _pay_reading(self, now_ms):
         """Pay for the next reading: sold by the piece, so our own period decides, and never far beyond what came."""
         stream = self.stream()
-        if stream is None or stream.terms.unit_millis or now_ms < self._next_pay_ms:
+        if stream is None or stream.phase != "paying" or stream.terms.unit_millis or now_ms < self._next_pay_ms:
             return
         every_ms = self.settings.every_ms
         self._next_pay_ms = max(self._next_pay_ms + every_ms, now_ms + every_ms // 2)
@@ -188,6 +188,17 @@ class Paying(Role):
         else:
             self.ask_memory()
 
+    def finish(self):
+        """Pay for nothing new any more."""
+        self.held = True
+
+    def exposure(self):
+        """Return the wei that are paid and not yet served."""
+        stream = self.stream()
+        if stream is None or stream.terms is None:
+            return 0
+        return max(0, stream.paid() - stream.served * stream.terms.unit_price)
+
     def ask_memory(self):
         """Ask the payee what it was paid; if it serves a channel of ours, paying begins (anew) from there."""
         self.agent.shell.request(self.address, "resume", payee=self.settings.payee)
@@ -208,7 +219,7 @@ class Paying(Role):
             state["served"] = stream.served
             state["rate_wei_per_s"] = price * 1000 // (stream.terms.unit_millis or self.settings.every_ms)
             state["balance_wei"] = capacity_left(stream)
-            state["exposure_wei"] = max(0, stream.paid() - stream.served * price)
+            state["exposure_wei"] = self.exposure()
         return state
 
 

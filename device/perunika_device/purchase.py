@@ -15,6 +15,7 @@ _RESUME_WAIT_S = 1
 _OPEN_WAIT_S = 60
 _CLOSE_WAIT_S = 30
 _CHAIN_WAIT_S = 60
+_SERVE_WAIT_S = 2
 _SILENT_MS = 8000
 _LOOK_S = 0.05
 
@@ -138,6 +139,8 @@ class Purchase:
 
     async def _close(self):
         role = self._role
+        role.finish()
+        await self._served()
         stream = role.stream()
         try:
             if stream is not None and stream.phase == "paying":
@@ -146,3 +149,11 @@ class Purchase:
             self._agent.log.write("refused", code=error.code, text=error.text)
         if not await self._wait(("closed",), _CLOSE_WAIT_S):
             self._fail("not closed", "the payee has not answered; the next start asks again")
+
+    async def _served(self):
+        """Give the payee a moment to serve what is paid: what is still owed at the close is lost."""
+        start_ms = platform.ticks_ms()
+        while self._role.exposure() and platform.elapsed_ms(start_ms) < _SERVE_WAIT_S * 1000:
+            if self._role.phase != "paying" or self._agent.failure is not None:
+                return
+            await asyncio.sleep(_LOOK_S)

@@ -68,7 +68,7 @@ def collected(cast: Cast) -> list[Funding]:
 def test_a_board_with_its_own_channel_pays_every_second_and_is_acknowledged(tmp_path: Path) -> None:
     with Site(tmp_path / "site", unit_ms=1000) as site, site.member.start("--seconds", "4") as board:
         closed = board.expect("closed")
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
         vouchers = [event for event in board.events if event["event"] == "voucher"]
         assert [event["amount"] for event in vouchers] == [PRICE_WEI * n for n in range(1, len(vouchers) + 1)]
         assert len(vouchers) in (3, 4)
@@ -85,7 +85,7 @@ def test_a_board_with_its_own_channel_pays_every_second_and_is_acknowledged(tmp_
 def test_the_same_board_runs_on_cpython(tmp_path: Path) -> None:
     with Site(tmp_path / "site", UNIT_MS, runtime="cpython") as site, site.member.start("--seconds", "1") as board:
         assert board.expect("closed")["amount"] >= 3 * PRICE_WEI
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
 
 
 def test_a_budget_ends_the_payments_to_the_wei(site: Site) -> None:
@@ -94,7 +94,7 @@ def test_a_budget_ends_the_payments_to_the_wei(site: Site) -> None:
     with site.member.start() as board:
         board.expect("exhausted")
         assert board.expect("closed")["amount"] == 1050
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
     assert collected(site.cast)[0].forward.amount == 1050
     with site.member.start() as again:  # a restart does not stretch the budget (R17)
         assert again.expect("failed")["problem"] == "exhausted"
@@ -126,7 +126,7 @@ def test_stop_and_start_hold_the_money_and_the_time_between_is_never_charged(sit
         assert first["amount"] <= unpaid.paid() + 2 * PRICE_WEI
         board.say("close")
         board.expect("closed")
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
     assert "stop or start" in json.dumps(run_command(site, "dance"))
 
 
@@ -151,7 +151,7 @@ def test_kill_9_and_a_restart_continue_the_amount(site: Site) -> None:
     with site.member.start("--seconds", "1") as board:
         assert board.expect("voucher")["amount"] > paid
         assert board.expect("closed")["amount"] > paid + PRICE_WEI
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
     assert len(site.cast.streams()) == 1
     signatures_never_conflict(site.cast, site.ids["member"])
 
@@ -167,7 +167,7 @@ def test_amnesia_the_amount_goes_on_and_no_signature_conflicts(site: Site) -> No
         assert board.expect("remembered")["amount"] == paid
         assert board.expect("voucher")["amount"] > paid
         board.expect("closed")
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
     assert len(site.cast.streams()) == 1
     signatures_never_conflict(site.cast, site.ids["payer"])
 
@@ -182,7 +182,7 @@ def test_a_lost_store_is_restored_from_the_second_place(site: Site) -> None:
     with site.member.start("--seconds", "1") as board:
         assert board.expect("start")["restored"] is True
         board.expect("closed")
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
     assert len(site.cast.streams()) == 1
     signatures_never_conflict(site.cast, site.ids["member"])
 
@@ -212,7 +212,7 @@ def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost_or_paid_twice(s
         wait_paid(board, paid + 3 * PRICE_WEI)
         board.say("close")
         closed = board.expect("closed")
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
     stream = site.cast.streams()[0]
     assert closed["amount"] == stream.paid() == collected(site.cast)[0].forward.amount
     assert stream.paid() <= (stream.served + 2) * PRICE_WEI
@@ -225,7 +225,7 @@ def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost_or_paid_twice(s
 def test_a_seller_sells_readings_that_the_buyer_verifies(site: Site) -> None:
     with site.seller.start() as seller, site.payer.start("--seconds", "2") as buyer:
         closed = buyer.expect("closed")
-        assert buyer.end() == 0
+        assert buyer.end() == 0, buyer.report()
         seller.say("close")
         assert seller.end() == 0
         sold = [event for event in seller.events if event["event"] == "sold"]
@@ -316,7 +316,7 @@ def test_garbage_on_its_topic_is_refused_and_stops_nothing(site: Site, raw: byte
         wait_paid(board, 4 * PRICE_WEI)
         board.say("close")
         board.expect("closed")
-        assert board.end() == 0
+        assert board.end() == 0, board.report()
 
 
 # People
