@@ -102,12 +102,14 @@ def make():
             message = digest_of(name, fields)
             signed = Account.sign_message(message, secret)
             digest = keccak(b"\x19" + message.version + message.header + message.body)
-            cases.append({
-                "type": name,
-                "fields": {k: v if isinstance(v, str) else str(v) for k, v in fields.items()},
-                "digest": "0x" + digest.hex(),
-                "signature": "0x" + bytes(signed.signature).hex(),
-            })
+            cases.append(
+                {
+                    "type": name,
+                    "fields": {k: v if isinstance(v, str) else str(v) for k, v in fields.items()},
+                    "digest": "0x" + digest.hex(),
+                    "signature": "0x" + bytes(signed.signature).hex(),
+                }
+            )
     return {
         "domain": {"chainId": str(CHAIN_ID), "contract": CONTRACT},
         "types": {name: f"{name}({TYPES[name]})" for name in TYPES},
