@@ -132,6 +132,8 @@ def on_leg_closed(ctx, me, message):
     )
     if not verify(final.digest(ctx.domain), message["signature"], me.policy.channel.bob):
         raise PeerError("close.amount", "the hub has not signed for what we were paid")
+    if stream.phase == "serving":  # our member closed without us: what is paid from now on is worth nothing
+        ctx.notify("stopped", virtual=virtual_id, paid=stream.paid(), served=stream.served)
     stream = stream.replace(phase=phase)
     ctx.save(stream_key(PAYEE, virtual_id), stream)
     ctx.settled(PAYEE, virtual_id)

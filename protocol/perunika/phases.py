@@ -17,7 +17,7 @@ TRANSITIONS = {
     },
     PAYEE: {
         "opened": {"ChainView": "serving", "close": "stopped"},
-        "serving": {"close": "stopped"},
+        "serving": {"close": "stopped", "LegClosed": "paid"},
         "stopped": {"LegClosed": "paid"},
     },
     PAYER_MEMBER: {

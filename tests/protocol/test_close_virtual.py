@@ -4,7 +4,8 @@ import pytest
 
 from perunika import cbor
 from perunika.ledger import free_cash
-from perunika.records import HUB, PAYER_MEMBER
+from perunika.messages import Message, encode
+from perunika.records import HUB, PAYEE, PAYER_MEMBER, stream_key
 from tests.protocol.invariants import agree, fees, hub_gain, quiet
 from tests.protocol.scenes import Scene, refusals
 
@@ -42,6 +43,20 @@ def test_a_forged_finish_stops_nobody():
     target.receive(bytes(forged))
     assert scene.payee().phase == "serving"
     assert refusals(scene.shop, "close.signature") == 1
+
+
+def test_a_payee_that_still_serves_stops_when_its_member_was_paid():
+    scene = Scene().open().pay(3)
+    key = stream_key(PAYEE, scene.virtual)
+    serving = scene.shop.store.get(key)
+    scene.close()
+    scene.shop.store.commit({key: serving})  # an older memory of the payee: it would go on for nothing
+    leg = scene.nano(scene.shop, "shop", scene.fund().nid_b)
+    body = {"channel": leg.channel_id, "nid": leg.nid, "version": 2, "signature": leg.final().bob}
+    body["virtual"] = scene.virtual
+    scene.shop.receive(encode(Message("LegClosed", body, bytes(8), scene.a["meter"], scene.a["shop"])))
+    assert scene.payee().phase == "paid"
+    assert scene.shop.seen("stopped")[-1]["virtual"] == scene.virtual
 
 
 def test_the_payee_is_paid_while_the_payer_is_away_for_days():
