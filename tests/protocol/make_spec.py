@@ -1,6 +1,6 @@
 """Fill in the generated parts of docs/spec.md: rules, messages, errors, state diagrams.
 
-Run: python tests/protocol/make_spec.py   (a test checks that the committed file is up to date)
+Run: python -m tests.protocol.make_spec   (a test checks that the committed file is up to date)
 
 A part stands between ``<!-- made: name -->`` and ``<!-- end -->``; everything else is written by hand.
 """
