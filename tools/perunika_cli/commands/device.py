@@ -24,17 +24,23 @@ INIT = Command(
     "init",
     "write a board's device.json",
     """Writes everything a board has to know into its directory: broker, chain and hub as in gateway.toml, whom it
-may pay and how much, or what it sells. It prints the [[device]] entry for gateway.toml and the user that the broker
-must know. Copy the directory to a board, or run it here with `perunika device run`.""",
+may pay and how much (--pay, --budget and --max-price together), or what it sells (--sell). It prints the [[device]]
+entry for gateway.toml and the user that the broker must know. Copy the directory to a board, or run it here
+with `perunika device run`.""",
     run_init,
     (
         DIRECTORY,
         config_option("gateway"),
         SET,
-        option("--pay", type=address, metavar="PAYEE", help="whom it pays"),
-        option("--budget", type=amount, help="most that it ever pays through one channel"),
-        option("--max-price", type=amount, help="highest price of a unit that it accepts"),
-        option("--channel", type=Path, metavar="FILE", help="its own basic channel; without, it spends an allowance"),
+        option("--pay", type=address, metavar="PAYEE", help="address of the payee, whom it pays"),
+        option("--budget", type=amount, help='most that it ever pays through one channel, such as "0.001 ETH"'),
+        option("--max-price", type=amount, help='highest price of a unit that it accepts, such as "5 gwei"'),
+        option(
+            "--channel",
+            type=Path,
+            metavar="FILE",
+            help="channel.json of its own basic channel; without, it spends an allowance",
+        ),
         option("--allowance", type=Path, metavar="FILE", help="channel.json of who grants it (default: the gateway's)"),
         option("--sell", type=amount, metavar="PRICE", help="it sells readings at this price"),
         option("--kind", default="reading", help="what the readings are (default: reading)"),
@@ -61,11 +67,12 @@ RUN = Command(
     "simulate a board here",
     """Runs a board's directory on this machine: the same code as on the chip, on real MicroPython with the memory of
 an ESP32, or on CPython where MicroPython has no wheel. With --seconds it pays for so long, closes its channel and
-ends; without, it works until Ctrl-C.""",
+ends; without, it works until Ctrl-C. It needs its site's broker and gateway to be up: until they answer it stays in
+the phase `opening`. With --json its events are lines of JSON.""",
     run_device,
     (
         DIRECTORY,
-        option("--seconds", type=duration, metavar="DURATION", help="work for so long, close, end"),
+        option("--seconds", type=duration, metavar="DURATION", help="pay or sell for so long, close, end"),
         option("--stay", action="store_true", help="after that, go on answering"),
         option("--heap", type=int, default=160, metavar="KB", help="memory of the board (default: 160)"),
     ),

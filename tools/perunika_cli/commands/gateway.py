@@ -20,12 +20,16 @@ INIT = Command(
     "write configuration, keys and tokens of a new gateway",
     """Makes a directory with gateway.toml, in which every key is explained, and with encrypted keystores for the
 gateway's member key, for its meter if it sells something, and for the owner of its channel. What a hub says about
-itself (--hub-url) is filled in: contract, chain, the hub's key.""",
+itself (--hub-url) is filled in: contract, chain id, the hub's key. Node and brokers are yours to fill in.""",
     run_init,
     (
         option("directory", nargs="?", type=Path, default=Path("gateway"), help="where (default: gateway)"),
         option("--hub-url", metavar="URL", help="the hub's HTTP interface, to be asked now"),
-        option("--meter", choices=("http", "tcp"), help="this gateway sells a service by the second"),
+        option(
+            "--meter",
+            choices=("http", "tcp"),
+            help="this gateway sells a service by the second; needs meter.upstream too",
+        ),
         option("--owner", type=address, help="account that owns the channel, when its key stays elsewhere"),
         option("--import-owner", type=Path, metavar="FILE", help="file with the owner's private key (hexadecimal)"),
         SET,
@@ -44,7 +48,8 @@ RUN = Command(
     "run",
     "run the gateway",
     """Runs the gateway until Ctrl-C or SIGTERM: it bridges the site's devices to the hub, sells what its meter
-measures, and keeps vouchers on disk in two places. Open channels stay open when it ends and go on afterwards.""",
+measures, and keeps vouchers on disk, in two places if store.second_path is set. One line on standard output says
+when it listens, with --json too. Open channels stay open when it ends and go on afterwards.""",
     run_gateway,
     (config_option("gateway"), SET),
     (

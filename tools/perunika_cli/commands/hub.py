@@ -65,8 +65,9 @@ pays for closing channels. It waits until the chain has confirmed them, because 
 RUN = Command(
     "run",
     "run the hub",
-    """Runs the hub until Ctrl-C or SIGTERM. It says so when it is ready; state is on disk before anything is
-answered, so it may be stopped at any time and goes on where it was.""",
+    """Runs the hub until Ctrl-C or SIGTERM. One line on standard output says when it listens, with --json too; whether
+node and broker answer, `perunika hub status` says. State is on disk before anything is answered, so it may be stopped
+at any time and goes on where it was.""",
     run_hub,
     (config_option("hub"), SET),
     (Example("perunika hub run", "with ./hub.toml or ./hub/hub.toml", runs_on="ready"),),
