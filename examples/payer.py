@@ -1,8 +1,9 @@
 """Pays a gate per second: the barrier of a car park stays open while the money flows.
 
-    micropython examples/payer.py device.json 10
+    MICROPYPATH=.frozen:protocol:device micropython examples/payer.py pump-1/device.json 10
 
-``device.json`` is what `perunika device init` writes; the device guide explains every line of it.
+``device.json`` is what `perunika device init` writes; docs/guide-device.md explains every line of it.
+On a board the modules are in flash and the path is not needed.
 """
 
 import asyncio

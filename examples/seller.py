@@ -1,6 +1,6 @@
 """Sells what a sensor measures: one signed reading for every payment, to anybody who pays the price.
 
-micropython examples/seller.py device.json 60
+MICROPYPATH=.frozen:protocol:device micropython examples/seller.py sensor-1/device.json 60
 """
 
 import asyncio
