@@ -11,7 +11,7 @@ from typing import Any
 from perunika.errors import LocalError
 from perunika_cli.demo.auditor import ChainReader, Difference, audit
 from perunika_cli.demo.books import Books, HubBook, PartyBook
-from perunika_cli.demo.cast import CONFIRMATIONS, MEMBERS, READING_WEI, SECOND_WEI, SITE, VAULT_WEI, Cast
+from perunika_cli.demo.cast import CONFIRMATIONS, GWEI, MEMBERS, READING_WEI, SECOND_WEI, SITE, VAULT_WEI, Cast
 from perunika_cli.demo.client import GateClient, wait_for_access
 from perunika_cli.demo.live import LiveTable, rows
 from perunika_cli.demo.web import ask
@@ -54,6 +54,10 @@ class Demo:
 
     def _pay(self) -> None:
         """Show the live table until both paying boards have closed their channels."""
+        self.say(
+            f"device1 pays {SECOND_WEI // GWEI} gwei for each second of the shop's gate, "
+            f"device2 {READING_WEI // GWEI} gwei for each reading of device3"
+        )
         self._gate()
         payers = [self.cast.boards[name] for name in ("device1", "device2")]
         deadline_s = time.monotonic() + OPEN_S + self.seconds + CLOSE_S
