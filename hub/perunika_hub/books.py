@@ -44,6 +44,7 @@ class Books:
     channels: dict[str, ChannelSums] = field(default_factory=lambda: defaultdict(ChannelSums))
     transactions: list[Transaction] = field(default_factory=list)
     _read: int = 0
+    _digests: set[str] = field(default_factory=set)
 
     def refresh(self) -> None:
         """Take over the lines of the journal since the last time."""
@@ -60,8 +61,7 @@ class Books:
     def is_booked(self, digest: bytes) -> bool:
         """Whether a transaction stands in the books."""
         self.refresh()
-        name = "0x" + digest.hex()
-        return any(transaction.digest == name for transaction in self.transactions)
+        return "0x" + digest.hex() in self._digests
 
     def gas_wei(self) -> int:
         """Return what the gas account has paid for transactions."""
@@ -116,10 +116,14 @@ def _ended(books: Books, line: Event) -> None:
 
 
 def _transaction(books: Books, line: Event) -> None:
+    digest = str(line.fields["hash"])
+    if digest in books._digests:
+        return  # settlement and watcher may both have noted its receipt
+    books._digests.add(digest)
     channels = line.fields["channels"]
     books.transactions.append(
         Transaction(
-            str(line.fields["hash"]),
+            digest,
             str(line.fields["kind"]),
             _int(line, "gas_used"),
             _int(line, "gas_price_wei"),
