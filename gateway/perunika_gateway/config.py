@@ -62,13 +62,13 @@ class HubConfig:
 
     address: bytes = setting(kinds.address(), comment="The hub's key; no other is accepted.", example="0x" + "ab" * 20)
     host: str = setting(kinds.host(), comment="The hub's broker.", example="127.0.0.1")
-    port: int = setting(kinds.integer(1, 65535), 8884, "Its port.")
+    port: int = setting(kinds.integer(1, 65535), 8883, "Its port.")
     ca_file: Path | None = setting(kinds.path(), None, "CA certificate (PEM); without it no TLS.", "tls/ca.pem")
     user: str | None = setting(kinds.text(), None, "User at the hub's broker.", "member")
     password_file: Path | None = setting(kinds.path(), None, "Its password (mode 600).", "keys/hub.password")
     url: str | None = setting(
         kinds.url("http", "https"), None, "The hub's HTTP API; its key and fees are compared at start.",
-        "http://127.0.0.1:8700",
+        "http://127.0.0.1:8420",
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def _string(value: object, expected: str) -> str:
     return value
 
 
-def text(expected: str = 'a text in quotes such as "hub"') -> Kind:
+def text(expected: str = "a text in quotes") -> Kind:
     """Any text that is not empty."""
     return Kind(expected, lambda value, _: _string(value, expected), quoted)
 
@@ -73,7 +73,7 @@ def choice(*names: str) -> Kind:
 
 def path() -> Kind:
     """A Path; a relative one starts at the configuration's directory, ``~`` is the user's home."""
-    expected = 'a file or directory name in quotes such as "keys/hub.json"'
+    expected = "a file or directory name in quotes"
     return Kind(expected, lambda value, base: base / Path(_string(value, expected)).expanduser(), quoted)
 
 

@@ -41,12 +41,8 @@ class Rpc:
             async with asyncio.timeout(self.timeout_s):
                 response = await self._provider.make_request(RPCEndpoint(method), list(parameters))
         except (aiohttp.ClientError, OSError, TimeoutError, Web3Exception, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            raise ChainError(
-                "chain.unreachable",
-                f"no answer of the node at {self.url} to {method}: {reason}",
-                "start the node, or correct its URL; it is asked again",
-            ) from error
+            hint = "start the node, or correct its URL; it is asked again"
+            raise ChainError("chain.unreachable", _silence(self.url, method, error), hint) from error
         fault = response.get("error")
         if fault:
             raise _refusal(method, fault)
@@ -67,6 +63,15 @@ class Rpc:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _silence(url: str, method: str, error: Exception) -> str:
+    """Say what came instead of an answer, without the words of the libraries in between."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{url} answers {method} with HTTP status {error.status}"
+    if isinstance(error, (aiohttp.ClientError, OSError)):
+        return f"nothing answers at {url}"  # TimeoutError is an OSError
+    return f"{url} does not answer {method} as JSON-RPC"
 
 
 def _refusal(method: str, fault: Any) -> RpcError:
