@@ -13,6 +13,7 @@ from perunika_gateway.api import Api
 from perunika_gateway.config import GatewayConfig, read_config
 from perunika_gateway.gateway import Gateway
 from perunika_host.config import parse_overrides
+from perunika_host.config_examples import refuse_examples
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 CANNOT_START = 2
@@ -22,7 +23,9 @@ def main(config_path: str | Path, overrides: Mapping[str, str] | None = None) ->
     """Run a gateway until SIGTERM or SIGINT; returns the exit status: 0, or 2 with the reason on stderr."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
     try:
-        asyncio.run(serve(read_config(Path(config_path), dict(overrides or {}))))
+        config = read_config(Path(config_path), dict(overrides or {}))
+        refuse_examples(config, config_path)
+        asyncio.run(serve(config))
     except PerunikaError as error:
         sys.stderr.write(f"perunika gateway cannot start: {error}\n")
         return CANNOT_START

@@ -22,6 +22,7 @@ from perunika.hub import Hub
 from perunika_host.chain import Chain
 from perunika_host.chain_actions import ChainActions
 from perunika_host.config import load
+from perunika_host.config_examples import refuse_examples
 from perunika_host.keystore import Key, load_keystore
 from perunika_host.mqtt_link import MqttLink
 from perunika_host.rpc import Rpc
@@ -240,6 +241,7 @@ def main(config_path: str | PathLike[str], overrides: Mapping[str, str] | None =
     """Run a hub; returns the exit status: 0 after SIGTERM, 2 when something must be corrected first."""
     try:
         config = load(HubConfig, Path(config_path), overrides)
+        refuse_examples(config, config_path)
         start_logs(config.log.level, config.log.format)
         asyncio.run(serve(config))
     except PerunikaError as error:

@@ -69,9 +69,15 @@ def test_words_alone_explain_themselves_and_fail(shell: Shell) -> None:
         ("perunika gateway streams --every 1", "'1' is wrong, expected a duration such as"),
         ("perunika gateway allow 0x12 --limit 1", "'0x12' is wrong, expected an address: 0x and 40"),
         ("perunika gateway close 0x12", "'0x12' is wrong, expected an id: 0x and 64"),
-        ("perunika hub status", "there is neither hub.toml nor hub/hub.toml (fault: here; run `perunika hub init`"),
+        (
+            "perunika hub status",
+            "there is neither hub.toml nor hub/hub.toml (config.missing; fault: here; run `perunika hub init`",
+        ),
         ("perunika hub status --url http://127.0.0.1:9", "the hub does not answer at http://127.0.0.1:9"),
-        ("perunika device run nowhere", "there is no nowhere/device.json (fault: here; run `perunika device init`"),
+        (
+            "perunika device run nowhere",
+            "there is no nowhere/device.json (device.file; fault: here; run `perunika device init`",
+        ),
     ],
 )
 def test_an_error_is_one_line_that_says_what_to_do(shell: Shell, line: str, expected: str) -> None:
@@ -79,7 +85,7 @@ def test_an_error_is_one_line_that_says_what_to_do(shell: Shell, line: str, expe
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert expected in done.stderr and "(fault: " in done.stderr
+    assert expected in done.stderr and "; fault: " in done.stderr
 
 
 def test_a_program_gets_the_same_error_as_json(shell: Shell) -> None:
@@ -141,7 +147,10 @@ def test_doctor_names_each_problem_with_its_repair_and_fails(fresh: Shell) -> No
     assert done.returncode == 1
     found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
     wrong = {name for name, finding in found.items() if finding["verdict"] == "bad"}
-    assert wrong == {"hub key", "hub gas key", "hub chain", "hub broker"}
+    assert wrong == {"hub config", "hub key", "hub gas key", "hub chain", "hub broker"}
+    assert found["hub config"]["text"].startswith("chain.contract: 0x1111")
+    assert "The Perunika contract on that chain" in found["hub config"]["fix"]
+    assert found["hub chain"]["text"] == "nothing answers at http://127.0.0.1:9"
     assert found["hub gas key"]["fix"].startswith("chmod 600 ")
     assert "start the node" in found["hub chain"]["fix"] and "start the broker" in found["hub broker"]["fix"]
     assert found["python"]["verdict"] == "ok"
@@ -154,3 +163,34 @@ def test_doctor_names_every_key_of_a_broken_configuration(fresh: Shell) -> None:
     assert done.returncode == 1
     assert "chain.rpc: 'x' is wrong" in done.stdout and "hub.address: is missing" in done.stdout
     assert 'gateway config: for example rpc = "http://127.0.0.1:8545"' in done.stdout
+
+
+def test_a_service_does_not_start_with_the_addresses_of_the_template(fresh: Shell) -> None:
+    fresh.good("perunika hub init --yes")
+    fresh.good("perunika gateway init --yes --set hub.host=127.0.0.1")
+    done = fresh.run("perunika hub run")
+    assert done.returncode == 2 and "chain.contract: 0x1111" in done.stderr and "fill in: The Perunika" in done.stderr
+    done = fresh.run("perunika gateway run")
+    assert done.returncode == 2
+    assert "chain.contract: 0xc0dec0de" in done.stderr and "hub.address: 0xabab" in done.stderr
+
+
+def test_a_meter_without_a_service_to_sell_is_refused_before_anything_is_made(fresh: Shell) -> None:
+    done = fresh.run("perunika gateway init shop --yes --meter tcp")
+    assert done.returncode == 2
+    assert "meter.upstream: is missing" in done.stderr and "--set meter.upstream=tcp://" in done.stderr
+    assert not (fresh.directory / "shop").exists()
+
+
+def test_a_board_that_knows_only_its_keys_is_told_what_comes_next(fresh: Shell) -> None:
+    fresh.good("perunika device addresses pump")
+    done = fresh.run("perunika device run pump")
+    assert done.returncode == 2 and "run `perunika device init`" in done.stderr
+
+
+def test_doctor_gives_a_value_to_the_service_that_knows_it(fresh: Shell) -> None:
+    fresh.good("perunika hub init --yes --set chain.rpc_url=http://127.0.0.1:9 --set mqtt.port=9")
+    fresh.good("perunika gateway init --yes --set chain.rpc=http://127.0.0.1:9 --set hub.port=9")
+    said = fresh.run("perunika doctor --set hub.user=shop --set hub.usr=x").stdout
+    assert "hub.user: unknown key" not in said
+    assert said.count("hub.usr: unknown key") == 2

@@ -35,7 +35,7 @@ async def _looked(name: str, link: MqttLink, own_topic: str, foreign_topic: str)
 
     link.subscribe(own_topic, handle)
     await link.wait_connected(TIMEOUT_S)
-    settings = link.settings
+    settings, who = link.settings, _who(link.settings)
     place = f"{settings.host}:{settings.port}"
     findings = [
         ok(name, f"{place}, MQTT {link.state.protocol}, TLS") if settings.ca_file else _without_tls(name, place)
@@ -44,11 +44,15 @@ async def _looked(name: str, link: MqttLink, own_topic: str, foreign_topic: str)
     try:
         async with asyncio.timeout(TIMEOUT_S):
             await came.wait()
-        findings.append(ok(f"{name} rights", f"{settings.user} may use {Path(own_topic).parent}"))
+        findings.append(ok(f"{name} rights", f"{who} may use {Path(own_topic).parent}"))
     except TimeoutError:
-        fix = f"let {settings.user} read and write {Path(own_topic).parent}/# in the broker's access rules"
+        fix = f"let {who} read and write {Path(own_topic).parent}/# in the broker's access rules"
         findings.append(Finding(f"{name} rights", "bad", f"no message comes through {own_topic}", fix))
     return findings + await _foreign(name, link, foreign_topic)
+
+
+def _who(settings: MqttSettings) -> str:
+    return settings.user or "a client without user (no user is configured)"
 
 
 def _without_tls(name: str, place: str) -> Finding:
@@ -62,6 +66,9 @@ async def _foreign(name: str, link: MqttLink, foreign_topic: str) -> list[Findin
     before = link.state.refused_out
     await link.publish_confirmed(foreign_topic, b"may I?", TIMEOUT_S)
     if link.state.refused_out > before:
-        return [ok(f"{name} limits", f"{link.settings.user} may not write to other topics")]
-    text = f"{link.settings.user} may write to {foreign_topic}, which is not its own"
-    return [Finding(f"{name} limits", "bad", text, "give each user of the broker only its own topics")]
+        return [ok(f"{name} limits", f"{_who(link.settings)} may not write to other topics")]
+    text = f"{_who(link.settings)} may write to {foreign_topic}, which is not its own"
+    fix = "give each user of the broker only its own topics"
+    if link.settings.user is None:
+        fix += ", refuse clients without user, and set user and password_file"
+    return [Finding(f"{name} limits", "bad", text, fix)]

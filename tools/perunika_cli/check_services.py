@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from pathlib import Path
 
 from perunika.errors import PerunikaError
 from perunika_cli import check_chain, checks
@@ -15,7 +16,8 @@ from perunika_gateway.config import GatewayConfig, SiteConfig
 from perunika_gateway.config import HubConfig as HubOfGateway
 from perunika_gateway.topics import ROOT, hub_topic
 from perunika_host.chain import STATUS_OPEN, Chain
-from perunika_host.config import ConfigError
+from perunika_host.config import ConfigError, Problem
+from perunika_host.config_examples import example_addresses
 from perunika_host.keystore import keystore_address
 from perunika_host.mqtt_settings import MqttSettings
 from perunika_hub.config import HubConfig, mqtt_settings
@@ -27,10 +29,18 @@ def wrong_config(prefix: str, error: PerunikaError) -> list[Finding]:
     """Return every problem of a configuration as a finding of its own."""
     if not isinstance(error, ConfigError):
         return [bad(f"{prefix} config", error)]
-    return [
-        Finding(f"{prefix} config", "bad", f"{problem.key}: {problem.text}", problem.hint or "see the file's comments")
-        for problem in error.problems
-    ]
+    return [_problem(prefix, problem) for problem in error.problems]
+
+
+def _problem(prefix: str, problem: Problem) -> Finding:
+    fix = problem.hint or "see the file's comments"
+    return Finding(f"{prefix} config", "bad", f"{problem.key}: {problem.text}", fix)
+
+
+def _filled_in(prefix: str, path: Path, config: HubConfig | GatewayConfig) -> list[Finding]:
+    """Name the addresses that are still examples; the rest can be looked at all the same."""
+    left = [_problem(prefix, problem) for problem in example_addresses(config)]
+    return left or [ok(f"{prefix} config", str(path))]
 
 
 def hub(arguments: argparse.Namespace) -> list[Finding]:
@@ -41,7 +51,7 @@ def hub(arguments: argparse.Namespace) -> list[Finding]:
         return wrong_config("hub", error)
     keys = config.keys
     findings = [
-        ok("hub config", str(path)),
+        *_filled_in("hub", path, config),
         checks.key("hub key", keys.hub_keystore, keys.hub_password_file),
         checks.key("hub gas key", keys.gas_keystore, keys.gas_password_file),
         *checks.secret("hub admin token", config.http.admin_token_file, "token"),
@@ -77,7 +87,7 @@ def gateway(arguments: argparse.Namespace) -> list[Finding]:
     except PerunikaError as error:
         return wrong_config("gateway", error)
     findings = [
-        ok("gateway config", str(path)),
+        *_filled_in("gateway", path, config),
         checks.key("gateway member key", config.member.keystore, config.member.password_file),
         *checks.secret("gateway admin token", config.http.admin_token_file, "token"),
         checks.disk("gateway store", config.store.path),

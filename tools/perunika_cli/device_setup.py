@@ -11,6 +11,7 @@ from perunika_cli.board_file import (
     board_path,
     common_part,
     payer_part,
+    read_board,
     refuse_provisioned,
     seller_part,
     write_board,
@@ -101,6 +102,9 @@ def run_device(arguments: argparse.Namespace, output: Output) -> int:
     path = arguments.directory / "device.json"
     if not path.exists():
         raise LocalError("device.file", f"there is no {path}", "run `perunika device init` first")
+    if not set(read_board(path)) - {"keys"}:
+        text = f"{path} holds the board's keys and nothing else"
+        raise LocalError("device.file", text, "run `perunika device init`: it adds broker, hub and what to do")
     words: list[str | Path] = [path, "--log", "json" if arguments.json else "text"]
     if arguments.seconds is not None:
         words += ["--seconds", f"{arguments.seconds:g}"]

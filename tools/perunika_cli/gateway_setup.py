@@ -21,7 +21,7 @@ from perunika_cli.provision import (
     write_config,
 )
 from perunika_gateway.config import GatewayConfig
-from perunika_host.config import parse_overrides
+from perunika_host.config import ConfigError, Problem, parse_overrides
 from perunika_host.config_template import write_template
 
 
@@ -30,10 +30,12 @@ def run_init(arguments: argparse.Namespace, output: Output) -> int:
     directory: Path = arguments.directory
     config = directory / "gateway.toml"
     refuse_existing(config)
-    texts = {**_from_hub(arguments.hub_url), **parse_overrides(arguments.set)}
+    given = {**_files(arguments.meter), **parse_overrides(arguments.set)}
+    _require_upstream(given)
+    texts = {**_from_hub(arguments.hub_url), **given}
     imported = read_private_key(arguments.import_owner) if arguments.import_owner else None
     confirmed(arguments, f"Make a gateway's configuration and keys in {directory}?")
-    written = written_values(GatewayConfig, {**_files(arguments.meter), **texts}, directory.absolute())
+    written = written_values(GatewayConfig, texts, directory.absolute())
     keys = new_directory(new_directory(directory) / "keys")
     made = {name: new_key(keys, name) for name in ("member", "meter") if name == "member" or arguments.meter}
     owner = arguments.owner or new_key(keys, "owner", imported).address
@@ -63,6 +65,15 @@ def _files(meter: str | None) -> dict[str, str]:
             "meter.password_file": "keys/meter.password",
         }
     return files
+
+
+def _require_upstream(given: dict[str, str]) -> None:
+    """Raise ConfigError for a meter that has nothing to sell, before anything is made."""
+    kind = given.get("meter.kind")
+    if kind and "meter.upstream" not in given:
+        scheme = "tcp" if kind == "tcp" else "http"
+        hint = f"name the service that is sold: --set meter.upstream={scheme}://127.0.0.1:3000"
+        raise ConfigError("command line", [Problem("meter.upstream", None, "is missing, a meter needs it", hint)])
 
 
 def _from_hub(url: str | None) -> dict[str, str]:

@@ -59,8 +59,8 @@ def error_fields(error: PerunikaError) -> dict[str, str]:
 
 
 def error_line(error: PerunikaError) -> str:
-    """Return ``error: text (fault: …; hint)``; texts of several lines, such as a configuration's, keep them."""
-    facts = "fault: " + FAULTS[error.fault] + (f"; {error.hint}" if error.hint else "")
+    """Return ``error: text (code; fault: …; hint)``; texts of several lines, such as a configuration's, keep them."""
+    facts = f"{error.code}; fault: " + FAULTS[error.fault] + (f"; {error.hint}" if error.hint else "")
     return f"error: {error.text}" + (f"\n  ({facts})" if "\n" in error.text else f" ({facts})")
 
 

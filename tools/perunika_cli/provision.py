@@ -33,7 +33,8 @@ def refuse_existing(*paths: Path) -> None:
     present = [str(path) for path in paths if path.exists()]
     if present:
         hint = "init overwrites nothing: name another directory, or move them away"
-        raise LocalError("init.exists", f"{', '.join(present)} there already", hint)
+        verb = "is" if len(present) == 1 else "are"
+        raise LocalError("init.exists", f"{', '.join(present)} {verb} there already", hint)
 
 
 def new_key(directory: Path, name: str, secret: bytes | None = None) -> NewKey:
