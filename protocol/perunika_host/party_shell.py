@@ -4,6 +4,7 @@ Keys that begin with ``~`` are volatile (``perunika.records``): they live in mem
 """
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -57,6 +58,16 @@ class SplitStore:
                     self._volatile[key] = value
 
 
+def calm_collector() -> None:
+    """Look for garbage cycles less often, and never again among what was loaded at the start.
+
+    Steps make few cycles but many short-lived values; collecting every 700 of them doubles the slowest percent.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 class PartyShell:
     """Runs a ``Party`` on a ``SqliteStore``; ``act`` is awaited for each effect after its step is durable."""
 
@@ -69,6 +80,7 @@ class PartyShell:
     async def start(self) -> None:
         """Schedule everything that waited for an answer when the process ended."""
         await self.group.run(lambda view: self.party.start(view, _now_ms()))
+        calm_collector()
 
     async def receive(self, raw: bytes) -> None:
         """Take one encoded message from anywhere; a bad one is refused and changes nothing."""
