@@ -160,7 +160,11 @@ class Watcher:
                 self._on_opened(basic.params.alice)
         await self._refresh(batch)
         await self._prune(batch)
-        closes = [event.transaction for event in batch.events if isinstance(event, events.Closed)]
+        closes = [
+            event.transaction
+            for event in batch.events
+            if isinstance(event, events.Closed) and basic_of(view, event.channel_id) is not None
+        ]
         self._on_confirmed(batch.last_block, closes)
 
     async def _vault(self, batch: Batch) -> int | None:
