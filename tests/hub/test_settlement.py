@@ -187,3 +187,20 @@ def test_closed_slots_are_swept_when_their_id_cannot_be_opened_any_more(stage, m
             assert [each["kind"] for each in books["transactions"]] == ["close", "sweep"]
 
     play(scene())
+
+
+def test_closes_of_channels_that_this_hub_never_kept_are_not_its_books(stage, make_hub, play):
+    async def scene():
+        first = make_hub(settle__wait="0s").start()
+        async with Person(stage, "m1") as person:
+            await person.open(first, member_wei=ETHER // 100, hub_wei=1000)
+            await person.close_channel(first)
+            await first.until("/v1/books", lambda books: len(books["transactions"]) == 1)
+        stage.mine(3)
+        first.process.kill()
+        fresh = make_hub(chain__start_block=0, store__path="fresh.sqlite3").start()  # same gas account, nothing kept
+        await fresh.until("/v1/health", lambda health: health["chain"]["block"] is not None)
+        await fresh.post("/v1/settle")
+        assert (await fresh.get("/v1/books"))["transactions"] == []
+
+    play(scene())
